@@ -1,0 +1,52 @@
+# minuet's verbs. Each makes and uses the environment .venv; all it takes is CPython 3.11 or later.
+
+PYTHON ?= python3
+BIN := .venv/bin
+KILLS ?= 12
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test fast check bench docs lock clean
+
+help:  ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/installed  ## five services, one file, processes killed as they run, and books that balance
+	$(BIN)/minuet demo order --kills $(KILLS)
+
+test: .venv/installed  ## every test
+	$(BIN)/python -m pytest
+
+fast: .venv/installed  ## the tests that answer within a minute
+	$(BIN)/python -m pytest -m "not slow" --ignore=tests/acceptance
+
+check: .venv/installed  ## style, types and architecture
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+bench: .venv/installed  ## measure; ONLY=chain_sqlite asks one question
+	$(BIN)/python -m benchmarks $(ONLY)
+
+docs: .venv/installed  ## write the generated parts of README and docs anew
+	$(BIN)/python -m tools.documents
+
+lock: .venv/installed  ## choose the versions in requirements/ anew
+	$(BIN)/uv pip compile $(LOCKED) --extra dev --output-file requirements/dev.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCKED) --extra fast --output-file requirements/run.txt pyproject.toml
+
+LOCKED := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package minuet
+
+clean:  ## remove what runs, tests and builds leave behind; .venv stays
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .demo
+	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
+
+# The environment: exactly the locked versions, and this project itself as it stands in src.
+.venv/installed: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minuet needs Python 3.11 or later; say which: make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
