@@ -1,0 +1,77 @@
+"""What a reaction may ask for by type: its context, the transaction that it runs in, writes for later."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, TypeAlias, TypeVar
+
+from msgspec import Struct
+
+T = TypeVar("T")
+
+Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
+"""What fills a statement's placeholders: a sequence for `?`, a mapping for `:name`."""
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """Who reacts to what, for which time: the facts about one delivery that are not in its payload.
+
+    `attempt` counts from 1. `time` is when the event was published (UTC), None if its producer did not say.
+    `idempotency_key` is the same at every attempt and after every crash, and differs between reactions: hand
+    it to whatever is called outside (a bank, a mail service), so that a second call has no second effect.
+    """
+
+    service: str
+    reaction: str
+    event_id: str
+    correlation_id: str
+    causation_id: str | None
+    key: str | None
+    attempt: int
+    time: datetime | None
+    idempotency_key: str
+
+
+class Transaction(Protocol):
+    """The transaction that records the delivery: what is written here, inbox and outbox commit as one.
+
+    Placeholders are `?` with a sequence or `:name` with a mapping, on every store. There is no commit and no
+    rollback: returning commits, raising rolls back. Its methods are awaited, so only `async def` may take it.
+    """
+
+    async def execute(self, sql: str, params: Parameters = ()) -> int:
+        """Perform one statement; the number of rows that it changed."""
+        ...
+
+    async def fetch(self, into: type[T], sql: str, params: Parameters = ()) -> list[T]:
+        """All rows, each as an `into`.
+
+        A scalar type (`int`, `str`, `float`, `bytes`, `bool`) takes the first column; a msgspec Struct, a
+        dataclass or a TypedDict is filled by column name.
+        """
+        ...
+
+    async def fetch_one(self, into: type[T], sql: str, params: Parameters = ()) -> T | None:
+        """The first row as an `into`, None if there is none."""
+        ...
+
+
+class Writes:
+    """Statements to be performed, in order, in the transaction that records the reaction.
+
+    For a reaction that awaits the outside world: it holds no transaction while it waits, and has its rows
+    exactly once all the same. A reaction that raises performs none of them.
+    """
+
+    __slots__ = ("statements",)
+
+    statements: list[tuple[str, Parameters]]
+
+    def __init__(self) -> None:
+        self.statements = []
+
+    def execute(self, sql: str, params: Parameters = ()) -> None:
+        """Keep one statement for later; it is performed after the reaction has returned."""
+        self.statements.append((sql, params))
+
+    def __repr__(self) -> str:
+        return f"<Writes {[sql for sql, _ in self.statements]}>"
