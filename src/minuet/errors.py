@@ -1,0 +1,106 @@
+"""Everything minuet raises, as one small tree, and the place in the user's code that an error speaks of."""
+
+import sys
+from types import CodeType
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """Where something was declared: a file, relative to the root that its module was imported from, and a line.
+
+    The line counts from 1; 0 means that only the file is known. Reads as `shop/payments.py:12`.
+    """
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+class MinuetError(Exception):
+    """The root of every error that minuet raises on purpose."""
+
+
+class DeclarationError(MinuetError):
+    """A contract, reaction, service or workflow is declared wrongly; raised while the user's module is imported."""
+
+    def __init__(self, message: str, place: Place | None = None) -> None:
+        super().__init__(message, place)
+        self.message = message
+        self.place = place
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+class StartupError(MinuetError):
+    """An app that must not start: a promise that its broker or store cannot keep, or a need that nobody provides."""
+
+
+class UndeclaredEmission(MinuetError):
+    """A reaction returned something that its return annotation does not allow; its transaction is rolled back."""
+
+
+class CapacityError(MinuetError):
+    """A bound was reached (payload size, batch, buffer) and going on would mean losing something silently."""
+
+
+class Rejected(MinuetError):
+    """A delivery that can never be handled as it is, and belongs with the dead letters.
+
+    `reason` is a stable snake_case word for programs, the message is for people.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message, reason)
+        self.message = message
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class EnvelopeRejected(Rejected):
+    """Bytes that are not a CloudEvent. Reason `undecodable` (not even JSON) or `envelope` (not a valid event)."""
+
+    def __init__(self, message: str, reason: str = "envelope") -> None:
+        super().__init__(message, reason)
+
+
+class PayloadRejected(Rejected):
+    """A CloudEvent whose data does not satisfy its contract. Reason `payload`."""
+
+    def __init__(self, message: str, reason: str = "payload") -> None:
+        super().__init__(message, reason)
+
+
+class VersionRejected(Rejected):
+    """A version that this consumer cannot read. Reason `newer_version` (it does not fit) or `no_upcaster`."""
+
+
+def place_of(subject: object) -> Place:
+    """Where a function or class was declared; decorated functions count from their first decorator."""
+    while (wrapped := getattr(subject, "__wrapped__", None)) is not None:
+        subject = wrapped
+    subject = getattr(subject, "func", subject)  # functools.partial
+    module = getattr(subject, "__module__", None) or ""
+    code = getattr(subject, "__code__", None)
+    if isinstance(code, CodeType):
+        return Place(_from_import_root(code.co_filename, module), code.co_firstlineno)
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return Place(_from_import_root(file, module) if file else f"<{module or 'unknown'}>", 0)
+
+
+def place_of_caller(depth: int = 1) -> Place:
+    """Where the code stands that called the function `depth` calls above the one that asks."""
+    frame = sys._getframe(depth + 1)  # pyright: ignore[reportPrivateUsage]  # the only way to a class statement's line
+    module = frame.f_globals.get("__name__", "")
+    return Place(_from_import_root(frame.f_code.co_filename, module), frame.f_lineno)
+
+
+def _from_import_root(file: str, module: str) -> str:
+    """Shorten an absolute file name to the part that its module's dotted name accounts for."""
+    parts = file.replace("\\", "/").split("/")
+    depth = module.count(".") + (2 if parts[-1] == "__init__.py" else 1)
+    return "/".join(parts[-depth:])

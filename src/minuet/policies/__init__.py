@@ -1,0 +1,1 @@
+"""Policies: pure functions of an attempt, a clock reading and a chance."""
