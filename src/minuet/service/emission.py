@@ -86,7 +86,7 @@ def many(reaction: Reaction) -> Check:
     declared = frozenset(contract.payload for contract in reaction.emits.contracts)
 
     def check(result: object) -> tuple[object, ...]:
-        if isinstance(result, list):
+        if type(result) is list:
             events = tuple(cast("list[object]", result))
             if declared.issuperset(map(type, events)):
                 return events

@@ -4,34 +4,31 @@ import inspect
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar, get_args
+from typing import cast, get_args
 
-from minuet.contracts.contract import Contract
+from minuet.contracts.contract import Contract, Guarantee, OnDeadLetter
 from minuet.policies.retry import Retry, retry
 from minuet.service.annotation import alternatives, contract_named, resolved, spelled
 from minuet.service.declaration import Declared
-from minuet.service.reaction import Guarantee, OnDeadLetter
 
 CONCURRENCY = 100
-
-W = TypeVar("W")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The keywords as they were written; None where one was left out."""
+    """The keywords as they were written, and whatever was written: not every author runs a type checker."""
 
-    retry: Retry | None = None
-    never: type[Exception] | tuple[type[Exception], ...] = ()
-    guarantee: Guarantee | None = None
-    when: Callable[..., bool] | None = None
-    concurrency: int = CONCURRENCY
-    on_dead_letter: OnDeadLetter | None = None
+    retry: object = None
+    never: object = ()
+    guarantee: object = None
+    when: object = None
+    concurrency: object = CONCURRENCY
+    on_dead_letter: object = None
 
 
 def retry_of(asked: Options, where: Declared) -> Retry:
     """The retry policy, by default `retry()`."""
-    policy: object = asked.retry
+    policy = asked.retry
     if policy is None:
         return retry()
     if not isinstance(policy, Retry):
@@ -41,39 +38,41 @@ def retry_of(asked: Options, where: Declared) -> Retry:
 
 def never_of(asked: Options, where: Declared) -> tuple[type[Exception], ...]:
     """The exceptions that no retry can heal, always as a tuple."""
-    given: object = asked.never
-    kinds: tuple[object, ...] = given if isinstance(given, tuple) else (given,)
+    given = asked.never
+    kinds = cast("tuple[object, ...]", given) if isinstance(given, tuple) else (given,)
     never: list[type[Exception]] = []
     for kind in kinds:
-        if not (isinstance(kind, type) and issubclass(kind, Exception)):
-            raise where.refuse(
-                f"has never={spelled(kind)}, which is not an exception type. "
-                "Write the class of an exception, or a tuple of them."
-            )
-        never.append(kind)
+        if isinstance(kind, type) and issubclass(kind, Exception):
+            never.append(kind)
+            continue
+        written: object = kind
+        raise where.refuse(
+            f"has never={spelled(written)}, which is not an exception type. "
+            "Write the class of an exception, or a tuple of them."
+        )
     return tuple(never)
 
 
 def guarantee_of(asked: Options, where: Declared) -> Guarantee | None:
     """The delivery guarantee, None if the contract decides."""
-    return refused_outside(asked.guarantee, get_args(Guarantee), "guarantee", where)
+    if asked.guarantee is not None and asked.guarantee not in get_args(Guarantee):
+        raise where.refuse(
+            f"has guarantee={asked.guarantee!r}. It is one of {', '.join(get_args(Guarantee))}."
+        )
+    return cast("Guarantee | None", asked.guarantee)
 
 
 def on_dead_letter_of(asked: Options, where: Declared) -> OnDeadLetter | None:
     """What later events of a key do once one is dead, None if the contract decides."""
-    return refused_outside(asked.on_dead_letter, get_args(OnDeadLetter), "on_dead_letter", where)
-
-
-def refused_outside(word: W, words: tuple[str, ...], keyword: str, where: Declared) -> W:
-    """The word itself if it is None or one of the words."""
-    if word is not None and word not in words:
-        raise where.refuse(f"has {keyword}={word!r}. It is one of {', '.join(words)}.")
-    return word
+    if asked.on_dead_letter is not None and asked.on_dead_letter not in get_args(OnDeadLetter):
+        words = ", ".join(get_args(OnDeadLetter))
+        raise where.refuse(f"has on_dead_letter={asked.on_dead_letter!r}. It is one of {words}.")
+    return cast("OnDeadLetter | None", asked.on_dead_letter)
 
 
 def concurrency_of(asked: Options, where: Declared) -> int:
     """How many may run at once outside a transaction, at least 1."""
-    given: object = asked.concurrency
+    given = asked.concurrency
     if not isinstance(given, int) or isinstance(given, bool) or given < 1:
         raise where.refuse(f"has concurrency={given!r}. It is how many run at once: 1 or more.")
     return given
@@ -81,14 +80,14 @@ def concurrency_of(asked: Options, where: Declared) -> int:
 
 def when_of(asked: Options, takes: tuple[Contract, ...], where: Declared) -> Callable[..., bool] | None:
     """The predicate, asked with each event: a plain function that accepts all that the reaction takes."""
-    when: object = asked.when
+    when = asked.when
     if when is None:
         return None
     if not callable(when) or inspect.iscoroutinefunction(when):
         raise where.refuse(f"has when={when!r}. It is a plain function of the event that says yes or no.")
     if isinstance(when, types.FunctionType):
         refuse_mismatch(when, takes, where)
-    return asked.when
+    return cast("Callable[..., bool]", when)
 
 
 def refuse_mismatch(when: types.FunctionType, takes: tuple[Contract, ...], where: Declared) -> None:

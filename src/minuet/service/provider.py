@@ -11,7 +11,7 @@ from minuet.service.annotation import contract_named, resolved, spelled
 from minuet.service.context import Context, Transaction, Writes
 from minuet.service.declaration import Declared
 
-BUILT_IN = (Transaction, Context, Writes)
+BUILT_IN: tuple[object, ...] = (Transaction, Context, Writes)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

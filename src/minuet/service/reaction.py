@@ -3,14 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, TypeAlias
 
-from minuet.contracts.contract import Contract
+from minuet.contracts.contract import Contract, Guarantee, OnDeadLetter
 from minuet.errors import Place
 from minuet.policies.retry import Retry
-
-Guarantee: TypeAlias = Literal["effectively_once", "at_least_once", "at_most_once"]
-OnDeadLetter: TypeAlias = Literal["continue", "hold"]
 
 
 class Shape(Enum):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, overload
 
-from minuet.contracts.contract import Contract, contract_of
+from minuet.contracts.contract import Contract, Guarantee, OnDeadLetter, contract_of
 from minuet.errors import Place, StartupError, place_of, place_of_caller
 from minuet.policies.retry import Retry
 from minuet.service.annotation import resolved, spelled
@@ -14,7 +14,7 @@ from minuet.service.context import Transaction
 from minuet.service.declaration import Declared
 from minuet.service.options import CONCURRENCY, Options
 from minuet.service.provider import Provider, read_provider
-from minuet.service.reaction import Guarantee, OnDeadLetter, Reaction
+from minuet.service.reaction import Reaction
 from minuet.service.signature import read_reaction
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
@@ -33,7 +33,7 @@ class Emitter(Protocol):
         event: object,
         *,
         tx: object | None,
-        id: str | None,  # noqa: A002  # the field's word, by keyword only
+        id: str | None,
         correlation_id: str | None,
         traceparent: str | None,
     ) -> str:
@@ -175,7 +175,8 @@ class Service:
         """Declare an `async` function of a Transaction that prepares the service's tables at each start."""
         where = Declared(f"Setup {self.name}.{function.__name__}", place_of(function))
         takes = [annotation for name, annotation in resolved(function, where).items() if name != "return"]
-        if not inspect.iscoroutinefunction(function) or takes != [Transaction]:
+        is_async = inspect.iscoroutinefunction(function)
+        if not is_async or takes != [Transaction]:
             raise where.refuse(
                 f"is not `async def {function.__name__}(tx: Transaction) -> None`. Write it so."
             )
@@ -200,7 +201,7 @@ class Service:
         event: object,
         *,
         tx: object | None = None,
-        id: str | None = None,  # noqa: A002  # the field's word, by keyword only
+        id: str | None = None,
         correlation_id: str | None = None,
         traceparent: str | None = None,
     ) -> str:
