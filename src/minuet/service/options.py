@@ -4,7 +4,7 @@ import inspect
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast, get_args
+from typing import TypeGuard, cast, get_args
 
 from minuet.contracts.contract import Contract, Guarantee, OnDeadLetter
 from minuet.policies.retry import Retry, retry
@@ -42,15 +42,18 @@ def never_of(asked: Options, where: Declared) -> tuple[type[Exception], ...]:
     kinds = cast("tuple[object, ...]", given) if isinstance(given, tuple) else (given,)
     never: list[type[Exception]] = []
     for kind in kinds:
-        if isinstance(kind, type) and issubclass(kind, Exception):
-            never.append(kind)
-            continue
-        written: object = kind
-        raise where.refuse(
-            f"has never={spelled(written)}, which is not an exception type. "
-            "Write the class of an exception, or a tuple of them."
-        )
+        if not is_exception(kind):
+            raise where.refuse(
+                f"has never={spelled(kind)}, which is not an exception type. "
+                "Write the class of an exception, or a tuple of them."
+            )
+        never.append(kind)
     return tuple(never)
+
+
+def is_exception(kind: object) -> TypeGuard[type[Exception]]:
+    """Whether it is a class that `except` would take."""
+    return isinstance(kind, type) and issubclass(kind, Exception)
 
 
 def guarantee_of(asked: Options, where: Declared) -> Guarantee | None:
