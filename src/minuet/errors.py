@@ -46,6 +46,22 @@ class CapacityError(MinuetError):
     """A bound was reached (payload size, batch, buffer) and going on would mean losing something silently."""
 
 
+class PayloadTooLarge(CapacityError):
+    """A message is larger than its broker carries; nothing of its batch was published."""
+
+
+class BrokerUnavailable(MinuetError):
+    """A broker that cannot be reached or used now; trying again may help."""
+
+
+class BrokerClosed(MinuetError):
+    """A subscription that was closed was asked for more."""
+
+
+class StoreUnavailable(MinuetError):
+    """A store that cannot be reached or used for this; the message says which."""
+
+
 class Rejected(MinuetError):
     """A delivery that can never be handled as it is, and belongs with the dead letters.
 

@@ -1,0 +1,1 @@
+"""Brokers: interchangeable carriers of events."""

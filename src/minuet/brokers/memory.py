@@ -1,0 +1,209 @@
+"""The memory broker: a log in this process, with acknowledgement, redelivery and order by key as on any broker."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import insort
+from collections.abc import Sequence
+from typing import ClassVar
+
+import msgspec
+
+from minuet.errors import BrokerClosed, PayloadTooLarge
+from minuet.ports.broker import Capabilities, Delivery, Group, Message
+from minuet.ports.store import Store
+
+
+class _Reading(msgspec.Struct):
+    """How far one group has read."""
+
+    group: Group
+    next: int
+    returned: list[int] = msgspec.field(default_factory=list[int])
+    """Given back, or passed over because their key was held; in order."""
+    holders: dict[str, tuple[object, int]] = msgspec.field(default_factory=dict[str, tuple[object, int]])
+    """For each key that is held: by which subscription, and how many times."""
+
+
+class MemoryBroker:
+    """`memory://`: for tests, examples and one process. Nothing of it survives the process."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        order="key",
+        persistent=False,
+        replay=True,
+        competing=True,
+        groups="service",
+        envelope="binary",
+        joins=False,
+        max_payload_bytes=1024 * 1024,
+    )
+
+    def __init__(self) -> None:
+        self._log: list[Message] = []
+        self._trimmed = 0
+        """How many messages were forgotten: the number of the first one in the log."""
+        self._marks: list[tuple[float, int]] = []
+        self._readings: dict[str, _Reading] = {}
+        self._subscriptions: list[MemorySubscription] = []
+
+    @classmethod
+    def from_url(cls, url: str) -> MemoryBroker:
+        """The broker of `memory://`; every call gives a new one."""
+        return cls()
+
+    def __repr__(self) -> str:
+        return f"<MemoryBroker, {len(self._log)} messages, {len(self._readings)} groups>"
+
+    async def open(self) -> None:
+        """Nothing to connect to."""
+
+    async def close(self) -> None:
+        for subscription in list(self._subscriptions):
+            await subscription.close()
+
+    async def provision(self, groups: Sequence[Group]) -> None:
+        for group in groups:
+            reading = self._readings.setdefault(group.name, _Reading(group, self._trimmed))
+            reading.group = group
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            if len(message.body) > self.capabilities.max_payload_bytes:
+                raise PayloadTooLarge(
+                    f"A message on {message.topic} has {len(message.body)} bytes, and this broker takes "
+                    f"{self.capabilities.max_payload_bytes}. Put the large part where both sides can reach it and "
+                    "send its address."
+                )
+        self._log.extend(messages)
+        self.wake()
+
+    def subscribe(self, group: Group) -> MemorySubscription:
+        reading = self._readings.setdefault(group.name, _Reading(group, self._trimmed))
+        subscription = MemorySubscription(self, reading)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def joined(self, store: Store) -> None:
+        """Never: it shares no transaction with any store."""
+        return None
+
+    async def trim(self, before: float, now: float, keep: frozenset[str]) -> int:
+        self._marks.append((now, self._trimmed + len(self._log)))
+        bound = max((number for at, number in self._marks if at <= before), default=self._trimmed)
+        self._marks = [mark for mark in self._marks if mark[0] > before]
+        for reading in self._readings.values():
+            bound = min([bound, reading.next, *reading.returned])
+        for subscription in self._subscriptions:
+            bound = min([bound, *subscription.held])
+        forgotten = bound - self._trimmed
+        del self._log[:forgotten]
+        self._trimmed = bound
+        return forgotten
+
+    def at(self, number: int) -> Message:
+        return self._log[number - self._trimmed]
+
+    def end(self) -> int:
+        return self._trimmed + len(self._log)
+
+    def wake(self) -> None:
+        for subscription in self._subscriptions:
+            subscription.changed.set()
+
+    def drop(self, subscription: MemorySubscription) -> None:
+        self._subscriptions.remove(subscription)
+        self.wake()
+
+
+class MemorySubscription:
+    """One stream of a group."""
+
+    def __init__(self, broker: MemoryBroker, reading: _Reading) -> None:
+        self._broker = broker
+        self._reading = reading
+        self._closed = False
+        self.held: dict[int, str | None] = {}
+        self.changed = asyncio.Event()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self.held)} held"
+        return f"<MemorySubscription {self._reading.group.name}, {state}>"
+
+    async def receive(self, limit: int) -> Sequence[Delivery]:
+        while not self._closed:
+            self.changed.clear()
+            if found := self._take(limit):
+                return found
+            await self.changed.wait()
+        raise BrokerClosed(
+            f"The subscription of {self._reading.group.name} is closed; nothing more will be received."
+        )
+
+    def _take(self, limit: int) -> list[Delivery]:
+        reading, found = self._reading, list[Delivery]()
+        passed_over: list[int] = []
+        blocked: set[str] = set()
+        for number in reading.returned:
+            if len(found) < limit and self._hold(number, blocked):
+                found.append(self._delivery(number))
+            else:
+                passed_over.append(number)
+        while len(found) < limit and reading.next < self._broker.end():
+            number, reading.next = reading.next, reading.next + 1
+            if self._broker.at(number).topic not in reading.group.topics:
+                continue
+            if self._hold(number, blocked):
+                found.append(self._delivery(number))
+            else:
+                passed_over.append(number)
+        reading.returned = passed_over
+        return found
+
+    def _hold(self, number: int, blocked: set[str]) -> bool:
+        key = self._broker.at(number).key
+        if key is not None:
+            holder, times = self._reading.holders.get(key, (self, 0))
+            if holder is not self or key in blocked:
+                blocked.add(key)
+                return False
+            self._reading.holders[key] = (self, times + 1)
+        self.held[number] = key
+        return True
+
+    def _delivery(self, number: int) -> Delivery:
+        m = self._broker.at(number)
+        return Delivery(m.topic, m.key, m.id, m.source, m.headers, m.body, number)
+
+    async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self._let_go(delivery.token)
+        self._broker.wake()
+
+    async def release(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            if self._let_go(delivery.token):
+                insort(self._reading.returned, delivery.token)
+        self._broker.wake()
+
+    def _let_go(self, number: int) -> bool:
+        if number not in self.held:
+            return False
+        key = self.held.pop(number)
+        if key is not None:
+            holder, times = self._reading.holders[key]
+            if times == 1:
+                del self._reading.holders[key]
+            else:
+                self._reading.holders[key] = (holder, times - 1)
+        return True
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        for number in list(self.held):
+            self._let_go(number)
+            insort(self._reading.returned, number)
+        self._broker.drop(self)
+        self.changed.set()

@@ -1,0 +1,339 @@
+"""The SQLite broker: an append-only log in a file, with a position for each group.
+
+Joined with the store of the same file, taking a delivery moves the group's position inside the reaction's own
+transaction, and emitting appends to the log inside it: there is nothing to acknowledge and nothing to relay. The
+position is the inbox, and the unique identity of the log absorbs what is published twice.
+
+Alone, with a store elsewhere, deliveries are claimed and acknowledged as on any broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from typing import Any, ClassVar
+
+import msgspec
+
+from minuet.databases.sqlite import Database, SqlitePlace
+from minuet.databases.statements import load
+from minuet.errors import BrokerClosed, PayloadTooLarge
+from minuet.ports.broker import Capabilities, Delivery, Group, Message
+from minuet.ports.store import Store, Unit
+
+SQL = load("minuet.brokers", "sqlite.sql")
+READ_AHEAD = 1024
+"""How many deliveries a group keeps in memory before they are taken."""
+TRIM_STEP = 5000
+"""How many messages one transaction forgets at most."""
+_headers = msgspec.json.Decoder(dict[str, str])
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _headers_text(headers: Mapping[str, str] | None) -> str | None:
+    return None if headers is None else _json(dict(headers))
+
+
+def _delivery(row: Sequence[Any]) -> Delivery:
+    topic, key, event_id, source, headers, body, seq = row
+    return Delivery(topic, key, event_id, source, None if headers is None else _headers.decode(headers), body, seq)
+
+
+class SqliteBroker:
+    """A broker in one SQLite file: `sqlite:///orders.db`, relative to the working directory, or four slashes."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        order="key",
+        persistent=True,
+        replay=True,
+        competing=True,
+        groups="reaction",
+        envelope="structured",
+        joins=True,
+        max_payload_bytes=1024 * 1024,
+    )
+
+    def __init__(self, path: str, *, synchronous: str = "FULL") -> None:
+        self.database = Database(path, synchronous=synchronous)
+        self._subscriptions: list[SqliteSubscription] = []
+        self._numbers = count()
+
+    @classmethod
+    def from_url(cls, url: str) -> SqliteBroker:
+        """The broker of `sqlite:///relative.db` or `sqlite:////absolute.db`."""
+        place = SqlitePlace.from_url(url)
+        return cls(place.path, synchronous=place.synchronous)
+
+    def __repr__(self) -> str:
+        return f"<SqliteBroker {self.database.path}>"
+
+    async def open(self) -> None:
+        await self.database.open()
+        async with self.database.writing() as connection:
+            for statement in SQL["schema"].split(";"):
+                connection.execute(statement)
+
+    async def close(self) -> None:
+        for subscription in list(self._subscriptions):
+            await subscription.close()
+        await self.database.close()
+
+    async def provision(self, groups: Sequence[Group]) -> None:
+        async with self.database.writing() as connection:
+            connection.executemany(SQL["provision"], [(g.name, g.service, _json(sorted(g.topics))) for g in groups])
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        async with self.database.writing() as connection:
+            _append(connection, messages)
+        for subscription in self._subscriptions:
+            subscription.changed.set()
+        self.database.wake_neighbours()
+
+    def subscribe(self, group: Group) -> SqliteSubscription:
+        owner = f"{self.database.member}/{next(self._numbers)}"
+        subscription = SqliteSubscription(self.database, group, owner, self._subscriptions)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def joined(self, store: Store) -> SqliteJoinedBroker | None:
+        database = store.database
+        if not isinstance(database, Database) or database.path != self.database.path:
+            return None
+        self.database = database
+        return SqliteJoinedBroker(database)
+
+    async def trim(self, before: float, now: float, keep: frozenset[str]) -> int:
+        async with self.database.writing() as connection:
+            connection.execute(SQL["open_bucket"], (now,))
+            [(end,)] = connection.execute(SQL["bucket_end"], (before,)).fetchall()
+            if end is None:
+                return 0
+            connection.execute(SQL["drop_buckets"], (before,))
+            # The newest message stays, so that the numbering goes on after it.
+            [(last,)] = connection.execute(SQL["last"]).fetchall()
+            bound = min(end, (last or 1) - 1)
+            for consumer, topics, position in connection.execute(SQL["groups"]).fetchall():
+                [(waiting,)] = connection.execute(SQL["next_relevant"], (position, topics)).fetchall()
+                if waiting is not None:
+                    bound = min(bound, waiting - 1)
+                elif position < bound:
+                    connection.execute(SQL["move"], (bound, consumer))
+            [(claimed,)] = connection.execute(SQL["oldest_claim"]).fetchall()
+            if claimed is not None:
+                bound = min(bound, claimed - 1)
+            return connection.execute(SQL["trim"], (bound, _json(sorted(keep)), TRIM_STEP)).rowcount
+
+
+class SqliteSubscription:
+    """One group's stream outside a store's transaction: claimed, then acknowledged."""
+
+    def __init__(self, database: Database, group: Group, owner: str, siblings: list[SqliteSubscription]) -> None:
+        self._database = database
+        self._group = group
+        self._topics = _json(group.topics)
+        self._owner = owner
+        self._siblings = siblings
+        self._closed = False
+        self.changed = asyncio.Event()
+        database.listen(self.changed.set)
+
+    def __repr__(self) -> str:
+        return f"<SqliteSubscription {self._group.name}, {'closed' if self._closed else 'open'}>"
+
+    async def receive(self, limit: int) -> Sequence[Delivery]:
+        while not self._closed:
+            self.changed.clear()
+            if found := await self._claim(limit):
+                return found
+            await self.changed.wait()
+        raise BrokerClosed(f"The subscription of {self._group.name} is closed; nothing more will be received.")
+
+    async def _claim(self, limit: int) -> list[Delivery]:
+        name = self._group.name
+        async with self._database.writing() as connection:
+            claims = connection.execute(SQL["claims"], (name,)).fetchall()
+            dead = {owner for *_, owner in claims if owner is not None and not self._alive(owner)}
+            mine: list[int] = []
+            blocked: set[str] = {key for _, key, owner in claims if owner not in (None, self._owner, *dead) and key}
+            for seq, key, owner in claims:
+                if len(mine) == limit or (owner is not None and owner not in dead):
+                    continue
+                if key in blocked:
+                    continue
+                mine.append(seq)
+            connection.executemany(SQL["claim_again"], [(self._owner, name, seq) for seq in mine])
+            found = [_delivery(row) for row in connection.execute(SQL["read_claimed"], (_json(mine),)).fetchall()]
+            waiting = {key for seq, key, _ in claims if key and seq not in set(mine)} - self._own_keys(claims)
+            if len(found) < limit:
+                found += self._claim_new(connection, limit - len(found), blocked | waiting)
+        return found
+
+    def _own_keys(self, claims: Sequence[tuple[int, str | None, str | None]]) -> set[str]:
+        return {key for _, key, owner in claims if key and owner == self._owner}
+
+    def _claim_new(self, connection: sqlite3.Connection, limit: int, blocked: set[str]) -> list[Delivery]:
+        name = self._group.name
+        [(position,)] = connection.execute(SQL["position"], (name,)).fetchall()
+        rows = [_delivery(r) for r in connection.execute(SQL["read"], (position, self._topics, limit)).fetchall()]
+        if not rows:
+            return []
+        free = [d for d in rows if d.key is None or d.key not in blocked]
+        taken = {d.token for d in free}
+        connection.executemany(
+            SQL["claim"], [(name, d.token, d.key, self._owner if d.token in taken else None) for d in rows]
+        )
+        connection.execute(SQL["move"], (rows[-1].token, name))
+        return free
+
+    def _alive(self, owner: str) -> bool:
+        member, _, _ = owner.partition("/")
+        if member != self._database.member:
+            return self._database.alive(member)
+        return any(sibling._owner == owner for sibling in self._siblings)
+
+    async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        await self._end(SQL["acknowledge"], deliveries)
+
+    async def release(self, deliveries: Sequence[Delivery]) -> None:
+        await self._end(SQL["release"], deliveries)
+
+    async def _end(self, sql: str, deliveries: Sequence[Delivery]) -> None:
+        async with self._database.writing() as connection:
+            connection.executemany(sql, [(self._group.name, d.token, self._owner) for d in deliveries])
+        for sibling in self._siblings:
+            sibling.changed.set()
+        self._database.wake_neighbours()
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._siblings.remove(self)
+        async with self._database.writing() as connection:
+            connection.execute(SQL["release_all"], (self._group.name, self._owner))
+        self.changed.set()
+        for sibling in self._siblings:
+            sibling.changed.set()
+
+
+class SqliteJoinedBroker:
+    """The log as part of a store's transactions on the same file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._subscriptions: list[SqliteJoinedSubscription] = []
+
+    def subscribe(self, group: Group, wake: Callable[[], None]) -> SqliteJoinedSubscription:
+        subscription = SqliteJoinedSubscription(self._database, group, wake)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    async def publish(self, unit: Unit, messages: Sequence[Message]) -> int:
+        connection = unit.native
+        assert isinstance(connection, sqlite3.Connection)
+        before, absorbed = _append(connection, messages)
+
+        def committed() -> None:
+            # Straight from memory to the groups of this process, when nothing stands between in the log.
+            exact = None if absorbed else before
+            topics = {message.topic for message in messages}
+            for subscription in self._subscriptions:
+                subscription.offer(exact, messages, topics)
+
+        unit.after_commit(committed)
+        unit.wake_others()
+        return absorbed
+
+
+class SqliteJoinedSubscription:
+    """One group's stream inside a store's transactions.
+
+    `_ahead` holds deliveries after `_position`, without a gap up to `_loaded`. The position in the file decides: when
+    another process has moved it, what was read ahead is dropped.
+    """
+
+    def __init__(self, database: Database, group: Group, wake: Callable[[], None]) -> None:
+        self._database = database
+        self._group = group
+        self._topics = frozenset(group.topics)
+        self._topics_text = _json(group.topics)
+        self._ahead: list[Delivery] = []
+        self._position = -1
+        self._loaded = -1
+        self._wake = wake
+        database.listen(wake)
+
+    def __repr__(self) -> str:
+        return f"<SqliteJoinedSubscription {self._group.name} at {self._position}, {len(self._ahead)} ahead>"
+
+    def offer(self, before: int | None, messages: Sequence[Message], topics: set[str]) -> None:
+        """These were just committed by this process, right after `before` in the log (None: not exactly)."""
+        relevant = not self._topics.isdisjoint(topics)
+        if before is not None and self._loaded == before and len(self._ahead) < READ_AHEAD:
+            if relevant:
+                wanted = self._topics
+                self._ahead += [
+                    Delivery(m.topic, m.key, m.id, m.source, m.headers, m.body, seq)
+                    for seq, m in enumerate(messages, before + 1)
+                    if m.topic in wanted
+                ]
+            self._loaded = before + len(messages)
+        if relevant:
+            self._wake()
+
+    async def ready(self) -> bool:
+        if not self._ahead:
+            if self._loaded < 0:
+                found = await self._database.read(SQL["position"], (self._group.name,))
+                self._position = self._loaded = int(str(found[0][0]))
+            [(last,)] = await self._database.read(SQL["last"])
+            if isinstance(last, int) and last > self._loaded:
+                rows = await self._database.read(SQL["read"], (self._loaded, self._topics_text, READ_AHEAD))
+                self._extend(rows, last)
+        return bool(self._ahead)
+
+    def _extend(self, rows: Sequence[Sequence[Any]], last: int) -> None:
+        self._ahead += [_delivery(row) for row in rows]
+        self._loaded = self._ahead[-1].token if len(rows) == READ_AHEAD else max(last, self._loaded)
+
+    async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:
+        connection = unit.native
+        assert isinstance(connection, sqlite3.Connection)
+        [(position,)] = connection.execute(SQL["position"], (self._group.name,)).fetchall()
+        if position != self._position:
+            self._ahead = []
+            self._position = self._loaded = position
+        if not self._ahead:
+            [(last,)] = connection.execute(SQL["last"]).fetchall()
+            if last is None or last <= self._loaded:
+                return ()
+            self._extend(
+                connection.execute(SQL["read"], (self._loaded, self._topics_text, READ_AHEAD)).fetchall(), last
+            )
+        taken, self._ahead = self._ahead[:limit], self._ahead[limit:]
+        if taken:
+            self._position = taken[-1].token
+            connection.execute(SQL["move"], (self._position, self._group.name))
+        return taken
+
+
+def _append(connection: sqlite3.Connection, messages: Sequence[Message]) -> tuple[int, int]:
+    """Append to the log. Returns the number before the first, and how many were absorbed as duplicates."""
+    largest = SqliteBroker.capabilities.max_payload_bytes
+    for message in messages:
+        if len(message.body) > largest:
+            raise PayloadTooLarge(
+                f"A message on {message.topic} has {len(message.body)} bytes, and this broker takes {largest}. "
+                "Put the large part where both sides can reach it and send its address."
+            )
+    [(before,)] = connection.execute(SQL["last"]).fetchall()
+    inserted = connection.executemany(
+        SQL["publish"],
+        [(m.topic, m.key, m.id, m.source, _headers_text(m.headers), m.body) for m in messages],
+    ).rowcount
+    return before or 0, len(messages) - inserted

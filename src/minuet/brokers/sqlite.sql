@@ -1,0 +1,86 @@
+-- The append-only log of events in a SQLite file, and how far each group has read it.
+
+-- name: schema
+CREATE TABLE IF NOT EXISTS minuet_log (
+    seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, key TEXT, id TEXT, source TEXT, headers TEXT, body NOT NULL
+);
+-- Ids of one instance begin alike and in the order of time, so this index grows at its end.
+CREATE UNIQUE INDEX IF NOT EXISTS minuet_log_identity ON minuet_log (id, source);
+CREATE TABLE IF NOT EXISTS minuet_positions (
+    consumer TEXT PRIMARY KEY, service TEXT NOT NULL, topics TEXT NOT NULL, position INTEGER NOT NULL
+) WITHOUT ROWID;
+-- Deliveries that a subscription holds outside a store's transaction; without an owner they wait their turn.
+CREATE TABLE IF NOT EXISTS minuet_claims (
+    consumer TEXT NOT NULL, seq INTEGER NOT NULL, key TEXT, owner TEXT, PRIMARY KEY (consumer, seq)
+) WITHOUT ROWID;
+-- How long the log was at an instant (seconds since 1970-01-01 UTC): what the trimming goes by.
+CREATE TABLE IF NOT EXISTS minuet_log_buckets (at REAL PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+
+-- name: provision
+INSERT INTO minuet_positions (consumer, service, topics, position) VALUES (?, ?, ?, 0)
+ON CONFLICT (consumer) DO UPDATE SET topics = excluded.topics WHERE topics <> excluded.topics;
+
+-- name: publish
+INSERT OR IGNORE INTO minuet_log (topic, key, id, source, headers, body) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: last
+SELECT max(seq) FROM minuet_log;
+
+-- name: position
+SELECT position FROM minuet_positions WHERE consumer = ?;
+
+-- name: move
+UPDATE minuet_positions SET position = ? WHERE consumer = ?;
+
+-- name: read
+SELECT topic, key, id, source, headers, body, seq FROM minuet_log
+WHERE seq > ? AND topic IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?;
+
+-- name: claims
+SELECT seq, key, owner FROM minuet_claims WHERE consumer = ? ORDER BY seq;
+
+-- name: claim
+INSERT INTO minuet_claims (consumer, seq, key, owner) VALUES (?, ?, ?, ?);
+
+-- name: claim_again
+UPDATE minuet_claims SET owner = ? WHERE consumer = ? AND seq = ?;
+
+-- name: read_claimed
+SELECT topic, key, id, source, headers, body, seq FROM minuet_log
+WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq;
+
+-- name: acknowledge
+DELETE FROM minuet_claims WHERE consumer = ? AND seq = ? AND owner = ?;
+
+-- name: release
+UPDATE minuet_claims SET owner = NULL WHERE consumer = ? AND seq = ? AND owner = ?;
+
+-- name: release_all
+UPDATE minuet_claims SET owner = NULL WHERE consumer = ? AND owner = ?;
+
+-- name: groups
+SELECT consumer, topics, position FROM minuet_positions;
+
+-- name: next_relevant
+SELECT min(seq) FROM minuet_log WHERE seq > ? AND topic IN (SELECT value FROM json_each(?));
+
+-- name: oldest_claim
+SELECT min(seq) FROM minuet_claims;
+
+-- name: newest_bucket
+SELECT max(at) FROM minuet_log_buckets;
+
+-- name: open_bucket
+INSERT OR REPLACE INTO minuet_log_buckets (at, seq) SELECT ?, coalesce(max(seq), 0) FROM minuet_log;
+
+-- name: bucket_end
+SELECT max(seq) FROM minuet_log_buckets WHERE at <= ?;
+
+-- name: trim
+DELETE FROM minuet_log WHERE seq IN (
+    SELECT seq FROM minuet_log WHERE seq <= ? AND (id IS NULL OR id NOT IN (SELECT value FROM json_each(?)))
+    ORDER BY seq LIMIT ?
+);
+
+-- name: drop_buckets
+DELETE FROM minuet_log_buckets WHERE at < (SELECT max(at) FROM minuet_log_buckets WHERE at <= ?);

@@ -1,0 +1,1 @@
+"""Databases: one connection each, shared by the broker and the store that live in it."""

@@ -1,0 +1,170 @@
+"""The broker port: how events travel between services.
+
+A broker keeps these clauses, which `minuet.testing.conformance` checks under the same ids:
+
+- B01 `publish` returns only when every message of the batch is as durable as the broker claims (`persistent`).
+- B02 A received delivery that was not acknowledged comes again, after `release`, `close` or a crash.
+- B03 An acknowledged delivery does not come again to its group.
+- B04 Acknowledging twice is harmless, and acknowledging one delivery says nothing about another.
+- B05 Every group sees every message of its topics; within a group each message goes to one subscription.
+- B06 With `order="key"`, messages of one topic and key reach a group in the order of their publishing, also after
+  a release: what is given back comes again before what was published later.
+- B07 Topic, key, id, source, headers and body arrive as they were published, byte for byte.
+- B08 Any bytes may be a body, and a message may lack id and source.
+- B09 A message above `max_payload_bytes` is refused with `PayloadTooLarge` and nothing of its batch is published.
+- B10 With `replay`, a group that subscribes for the first time sees what was published before.
+- B11 `receive` returns at most `limit` deliveries, waits while there is none, and may be cancelled without loss.
+- B12 `close` ends a waiting `receive` with `BrokerClosed` and may be called twice.
+- B13 With `persistent`, what was published is there after the broker object is closed and opened anew.
+- B14 With `competing`, several subscriptions of one group, in one process or several, share its messages, and no
+  two of them hold messages of one key at a time.
+- B15 With `joins`, taking, publishing and a store's rows are one transaction: all or nothing, also when the
+  process is killed.
+- B16 With `joins`, a message whose (source, id) the log already holds is absorbed and counted, not doubled; one id
+  under two sources is two messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from minuet.ports.store import Store, Unit
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """One message as a broker carries it.
+
+    `headers` is None for a structured CloudEvent, whose body says everything. `id` and `source` identify the event
+    for deduplication; a foreign message may lack them. `key` orders messages of one topic and may be None.
+    """
+
+    topic: str
+    key: str | None
+    id: str | None
+    source: str | None
+    headers: Mapping[str, str] | None
+    body: bytes | str
+
+
+class Delivery(msgspec.Struct, frozen=True, gc=False):
+    """A message as it reached one group, with the broker's own `token` to acknowledge it by."""
+
+    topic: str
+    key: str | None
+    id: str | None
+    source: str | None
+    headers: Mapping[str, str] | None
+    body: bytes | str
+    token: int
+
+
+class Group(msgspec.Struct, frozen=True):
+    """One consumer group: its name, the service it belongs to and the topics it reads."""
+
+    name: str
+    service: str
+    topics: tuple[str, ...]
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a broker can and cannot do; declared once, read by startup, conformance and the documents."""
+
+    order: Literal["none", "key"]
+    """Whether messages of one key keep their order."""
+    persistent: bool
+    """Whether published messages survive the end of every process."""
+    replay: bool
+    """Whether a new group sees what was published before it came."""
+    competing: bool
+    """Whether several processes may share one group's work."""
+    groups: Literal["reaction", "service"]
+    """Whether groups are cheap enough for one a reaction, or there is one a service."""
+    envelope: Literal["structured", "binary"]
+    """Whether CloudEvents travel as one JSON body or as headers and data."""
+    joins: bool
+    """Whether taking and publishing can be part of a store's transaction."""
+    max_payload_bytes: int
+    """The largest body, in bytes."""
+
+
+class Subscription(Protocol):
+    """One group's stream, as one process sees it."""
+
+    async def receive(self, limit: int) -> Sequence[Delivery]:
+        """Wait for deliveries and return at least one and at most `limit`."""
+        ...
+
+    async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        """Say that these need never come again."""
+        ...
+
+    async def release(self, deliveries: Sequence[Delivery]) -> None:
+        """Give these back; they come again, in their old order, before later ones of their keys."""
+        ...
+
+    async def close(self) -> None:
+        """Stop receiving; what was not acknowledged goes back to the group."""
+        ...
+
+
+class JoinedSubscription(Protocol):
+    """One group's stream, taken inside a store's transaction."""
+
+    async def ready(self) -> bool:
+        """Whether there is anything to take. Never waits."""
+        ...
+
+    async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:
+        """The next deliveries, in order, at most `limit`, perhaps none. They are taken when `unit` commits."""
+        ...
+
+
+class JoinedBroker(Protocol):
+    """A broker whose taking and publishing belong to a store's transaction."""
+
+    async def publish(self, unit: Unit, messages: Sequence[Message]) -> int:
+        """Publish when `unit` commits. Returns how many were absorbed as duplicates."""
+        ...
+
+    def subscribe(self, group: Group, wake: Callable[[], None]) -> JoinedSubscription:
+        """The stream of a group that was provisioned; `wake` is called when there may be something new to take."""
+        ...
+
+
+class Broker(Protocol):
+    """Carries messages from publishers to groups. The clauses are at the top of this file."""
+
+    capabilities: ClassVar[Capabilities]
+
+    async def open(self) -> None:
+        """Connect; `BrokerUnavailable` says in prose why that is not possible."""
+        ...
+
+    async def close(self) -> None:
+        """End every subscription and disconnect."""
+        ...
+
+    async def provision(self, groups: Sequence[Group]) -> None:
+        """Create what these groups and their topics need. Idempotent, safe when several do it at once."""
+        ...
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Publish a batch, in its order; all of it or none where the broker can, and always with an error if not."""
+        ...
+
+    def subscribe(self, group: Group) -> Subscription:
+        """A stream of the group's messages; several streams of one group share them."""
+        ...
+
+    def joined(self, store: Store) -> JoinedBroker | None:
+        """This broker as part of the store's transactions, or None when they cannot share one."""
+        ...
+
+    async def trim(self, before: float, now: float, keep: frozenset[str]) -> int:
+        """Forget, in a bounded step, messages that every group has had, that are older than `before` (give or take
+        the interval between two trims), and whose id is not among `keep`. Returns how many."""
+        ...

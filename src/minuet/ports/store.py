@@ -1,0 +1,356 @@
+"""The store port: where a service's state, inbox, outbox, parked deliveries and dead letters live.
+
+A store keeps these clauses, which `minuet.testing.conformance` checks under the same ids:
+
+- S01 All that a unit wrote is there after its commit, and none of it after an error or a kill before.
+- S02 `undo` takes back what was written since `mark`, and nothing else.
+- S03 The inbox remembers (consumer, source, event id) once; ids of two consumers or two sources never collide.
+- S04 Two units that remember the same identity at the same time: one of them finds it seen.
+- S05 The outbox gives back what was owed in the order of its owing, and never what is done or not committed.
+- S06 Two relays never hold the same outbox row at a time; a dead relay's rows come free.
+- S07 A parked delivery falls due at its instant, not before, also in another process and after a restart.
+- S08 Of one consumer and key only the oldest unsettled delivery is ever due; when it is settled, the next one is.
+- S09 What a process was running when it died is due again, and the attempt counts.
+- S10 A running delivery is never given to a second process while its owner lives.
+- S11 A dead letter keeps reason, error, trace, every attempt and the original bytes until it is resolved.
+- S12 A redriven dead letter goes to its consumer alone, under its own id, and twice is once.
+- S13 With hold, later deliveries of the key wait until the dead letter is redriven and handled, or discarded.
+- S14 Trimming forgets what is older than its bound and settled, never what an open dead letter or parked delivery
+  needs.
+- S15 A reader sees committed rows only.
+- S16 What is written survives closing and opening anew (`persistent`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from minuet.ports.broker import Message
+
+T = TypeVar("T")
+Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
+"""What fills a statement's placeholders: a sequence for `?`, a mapping for `:name`."""
+
+
+class Transaction(Protocol):
+    """The transaction that records the delivery: what is written here, inbox and outbox commit as one.
+
+    Placeholders are `?` with a sequence or `:name` with a mapping, on every store. There is no commit and no
+    rollback: returning commits, raising rolls back. Its methods are awaited, so only `async def` may take it.
+    """
+
+    async def execute(self, sql: str, params: Parameters = ()) -> int:
+        """Perform one statement; the number of rows that it changed."""
+        ...
+
+    async def fetch(self, into: type[T], sql: str, params: Parameters = ()) -> list[T]:
+        """All rows, each as an `into`.
+
+        A scalar type (`int`, `str`, `float`, `bytes`, `bool`) takes the first column; a msgspec Struct, a
+        dataclass or a TypedDict is filled by column name.
+        """
+        ...
+
+    async def fetch_one(self, into: type[T], sql: str, params: Parameters = ()) -> T | None:
+        """The first row as an `into`, None if there is none."""
+        ...
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One failed attempt: when (seconds since 1970 UTC) and with which error."""
+
+    at: float
+    error: str
+
+
+class Parked(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that a store keeps for one consumer until it is settled."""
+
+    id: int
+    """The store's number; within a consumer and key it is the order. 0 before it is parked."""
+    consumer: str
+    """`service.reaction`."""
+    topic: str
+    key: str | None
+    event_id: str | None
+    source: str | None
+    headers: Mapping[str, str] | None
+    body: bytes | str
+    attempts: int = 0
+    """How many attempts have begun and not succeeded."""
+    history: tuple[Attempt, ...] = ()
+    dead_letter: int | None = None
+    """The dead letter that it was redriven from."""
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery given up on."""
+
+    id: int
+    consumer: str
+    topic: str
+    key: str | None
+    event_id: str | None
+    source: str | None
+    correlation_id: str | None
+    type: str | None
+    headers: Mapping[str, str] | None
+    body: bytes | str
+    """The original bytes."""
+    reason: str
+    error: str
+    trace: str
+    attempts: int
+    history: tuple[Attempt, ...]
+    at: float
+    """When it died, seconds since 1970 UTC."""
+    state: Literal["open", "redriven", "resolved", "discarded"] = "open"
+    difference: str | None = None
+    """What an edit changed, as a unified difference, when it was redriven edited."""
+
+
+class Inbox(Protocol):
+    """What each consumer has already had."""
+
+    async def seen(self, consumer: str, identities: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Which of these (source, event id) the consumer has had."""
+        ...
+
+    async def remember(self, consumer: str, identities: Sequence[tuple[str, str]], at: float) -> None:
+        """The consumer has had these."""
+        ...
+
+
+class Outbox(Protocol):
+    """What this store's services owe the broker."""
+
+    async def owe(self, messages: Sequence[Message], at: float) -> None:
+        """Publish these after the commit, in this order."""
+        ...
+
+
+class Parking(Protocol):
+    """Deliveries that wait: for their retry, behind their key, or while they run outside a transaction."""
+
+    async def busy(self, consumer: str) -> bool:
+        """Whether anything of this consumer is parked and unsettled. The quick question of the usual case."""
+        ...
+
+    async def blocked(self, consumer: str, keys: Sequence[str]) -> set[str]:
+        """Which of these keys have an unsettled delivery."""
+        ...
+
+    async def park(
+        self,
+        deliveries: Sequence[Parked],
+        *,
+        state: Literal["due", "behind", "running"],
+        due_at: float | None = None,
+    ) -> list[int]:
+        """Keep these and return their numbers. `running` ones belong to this process from now on."""
+        ...
+
+    async def due(self, consumer: str, now: float, limit: int, *, run: bool) -> list[Parked]:
+        """What is due, oldest first. With `run` they belong to this process and an attempt is counted."""
+        ...
+
+    async def postpone(self, parked: Parked, due_at: float) -> None:
+        """Its attempt failed; it is due again at this instant, with the attempts and history given."""
+        ...
+
+    async def settle(self, parked: Sequence[Parked], outcome: Literal["handled", "dead"], at: float) -> None:
+        """These are done with; the next of their keys falls due, and the letter one was redriven from is resolved."""
+        ...
+
+    async def give_back(self, parked: Sequence[Parked], now: float) -> None:
+        """This process does not run these after all: they are due, and the attempt does not count."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """Deliveries given up on, with all that is known of them."""
+
+    async def bury(self, letter: DeadLetter, *, hold: Parked | None = None) -> int:
+        """Keep a letter and return its number. One whose `id` is not 0 was redriven and died again: it is the same
+        letter. With `hold`, that delivery goes on blocking its key."""
+        ...
+
+    async def find(self, ids: Sequence[int]) -> list[DeadLetter]:
+        """These letters, those that there are."""
+        ...
+
+    async def redrive(self, letter: DeadLetter, now: float) -> bool:
+        """Hand an open letter back to its consumer, with the body and difference given. False: it was not open."""
+        ...
+
+    async def discard(self, letter: DeadLetter, now: float) -> bool:
+        """Give it up for good; what waited behind it goes on. False: it was not open."""
+        ...
+
+
+class Counters(Protocol):
+    """Durable counts of what is rare: retries, duplicates, dead letters."""
+
+    async def add(self, service: str, name: str, count: int) -> None:
+        """Add to a count, as part of the transaction."""
+        ...
+
+
+class Unit(Protocol):
+    """One transaction of a store, as the runtime sees it."""
+
+    @property
+    def transaction(self) -> Transaction:
+        """What a reaction is given."""
+        ...
+
+    @property
+    def native(self) -> object:
+        """The store's own connection, in this transaction."""
+        ...
+
+    @property
+    def inbox(self) -> Inbox: ...
+
+    @property
+    def outbox(self) -> Outbox: ...
+
+    @property
+    def parking(self) -> Parking: ...
+
+    @property
+    def dead_letters(self) -> DeadLetters: ...
+
+    @property
+    def counters(self) -> Counters: ...
+
+    async def mark(self) -> None:
+        """Remember this moment: a savepoint."""
+        ...
+
+    async def keep(self) -> None:
+        """Forget the mark and keep what was written since."""
+        ...
+
+    async def undo(self) -> None:
+        """Take back what was written since the mark."""
+        ...
+
+    def wake_others(self) -> None:
+        """Once it is durable, let other processes look at what this transaction did."""
+        ...
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call this once the transaction is durable; never after a rollback."""
+        ...
+
+
+class StoreCapabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a store can and cannot do."""
+
+    persistent: bool
+    """Whether rows survive the end of every process."""
+    shared: bool
+    """Whether several processes may use it at once."""
+    native: tuple[str, ...]
+    """Qualified names of the connection types that a reaction may take, and `emit(tx=...)` accepts."""
+
+
+class Owed(msgspec.Struct, frozen=True):
+    """An outbox row that this process holds for publishing."""
+
+    id: int
+    message: Message
+    at: float
+
+
+class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which dead letters; every given word must match."""
+
+    state: Literal["open", "redriven", "resolved", "discarded"] | None = "open"
+    consumer: str | None = None
+    """`service` or `service.reaction`."""
+    topic: str | None = None
+    reason: str | None = None
+    correlation_id: str | None = None
+    key: str | None = None
+
+
+class Store(Protocol):
+    """Keeps what services know. The clauses are at the top of this file."""
+
+    capabilities: ClassVar[StoreCapabilities]
+
+    @property
+    def database(self) -> object:
+        """What a broker that lives in the same database may share."""
+        ...
+
+    async def open(self) -> None:
+        """Connect and bring the schema up to date; `StoreUnavailable` says in prose why that is not possible."""
+        ...
+
+    async def close(self) -> None:
+        """Disconnect. What this process was running comes free."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager[Unit]:
+        """A transaction: committed when its block ends, rolled back when it raises."""
+        ...
+
+    def adopt(self, native: Any) -> Unit:
+        """A unit inside the caller's own transaction on `native`; the caller commits. `StoreUnavailable` when it is
+        not a connection of this store."""
+        ...
+
+    async def next_due(self, consumer: str) -> float | None:
+        """When the consumer's next parked delivery falls due; None when none waits."""
+        ...
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call this whenever another process, or an operator, may have changed something here."""
+        ...
+
+    async def reclaim(self, now: float) -> int:
+        """Make due again what processes that no longer live were running; the attempt counts. Returns how many."""
+        ...
+
+    async def claim_owed(self, limit: int) -> list[Owed]:
+        """Hold the oldest outbox rows for publishing; those of a dead process are free again."""
+        ...
+
+    async def paid(self, owed: Sequence[Owed]) -> None:
+        """These are published."""
+        ...
+
+    async def unclaim(self, owed: Sequence[Owed]) -> None:
+        """These could not be published now; they keep their place."""
+        ...
+
+    async def list_dead_letters(self, which: DeadLetterFilter, limit: int = 1000) -> list[DeadLetter]:
+        """Dead letters, oldest first."""
+        ...
+
+    async def waiting_behind(self, letter: DeadLetter) -> int:
+        """How many deliveries of its consumer and key wait."""
+        ...
+
+    async def counts(self) -> dict[str, dict[str, int]]:
+        """The durable counts, by service and name."""
+        ...
+
+    async def keep_manifest(self, service: str, manifest: str) -> None:
+        """Keep a service's manifest (JSON), so that the store alone can be read by `trace`, `graph` and `dlq`."""
+        ...
+
+    async def manifests(self) -> dict[str, str]:
+        """The manifests of the services that have run on this store."""
+        ...
+
+    async def trim(self, before: float) -> int:
+        """Forget settled rows older than this instant, in bounded steps. Returns how many."""
+        ...

@@ -1,0 +1,1 @@
+"""Stores: interchangeable keepers of state, inbox, outbox, parked deliveries and dead letters."""
