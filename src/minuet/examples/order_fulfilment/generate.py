@@ -27,7 +27,7 @@ def write(file: Path, orders: int, seed: int) -> None:
 
 def lines(orders: int, seed: int) -> Iterator[tuple[str, ...]]:
     """Yield the lines of the file, in the columns' order. One invoice arrives a minute."""
-    random = Random(seed)  # noqa: S311  # it has to repeat itself
+    random = Random(seed)
     for minute, (prefix, rows) in enumerate(invoices(orders, random)):
         number = FIRST_INVOICE + minute
         if number > LAST_INVOICE:

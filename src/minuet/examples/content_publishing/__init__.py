@@ -1,0 +1,1 @@
+"""A video from upload to publication, by services of which none knows the others."""

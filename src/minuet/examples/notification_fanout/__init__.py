@@ -1,0 +1,1 @@
+"""One registration and four services that care about it, one of which is failing."""
