@@ -8,6 +8,7 @@ from minuet.ports.store import Parameters, Transaction
 
 __all__ = ["Context", "Parameters", "Transaction", "Writes"]
 
+
 class Context(Struct, frozen=True, kw_only=True):
     """Who reacts to what, for which time: the facts about one delivery that are not in its payload.
 
@@ -41,7 +42,7 @@ class Writes:
     def __init__(self) -> None:
         self.statements = []
 
-    def execute(self, sql: str, params: Parameters = ()) -> None:
+    def execute(self, sql: str, params: Parameters = (), /) -> None:
         """Keep one statement for later; it is performed after the reaction has returned."""
         self.statements.append((sql, params))
 
