@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from .input import COLUMNS
 
-FIRST_INVOICE, LAST_INVOICE = 100_000, 999_999
+FIRST_INVOICE = 100_000
+MOST_ORDERS = 700_000  # returns and the like, about one for six orders, need six-digit numbers too
 
 Row: TypeAlias = tuple[str, str, str, str]
 """Stock code, description, quantity, price in pounds."""
@@ -17,7 +18,7 @@ Row: TypeAlias = tuple[str, str, str, str]
 def write(file: Path, orders: int, seed: int) -> None:
     """Write a file with exactly so many orders, and the returns and rejected invoices that come with them.
 
-    The same arguments give the same file. Raises ValueError if invoice numbers run out.
+    The same arguments give the same file. Raises ValueError for more than invoice numbers suffice for.
     """
     with file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
@@ -27,11 +28,11 @@ def write(file: Path, orders: int, seed: int) -> None:
 
 def lines(orders: int, seed: int) -> Iterator[tuple[str, ...]]:
     """Yield the lines of the file, in the columns' order. One invoice arrives a minute."""
+    if orders > MOST_ORDERS:
+        raise ValueError(f"{orders} orders do not fit into six-digit invoice numbers; {MOST_ORDERS} do.")
     random = Random(seed)
     for minute, (prefix, rows) in enumerate(invoices(orders, random)):
         number = FIRST_INVOICE + minute
-        if number > LAST_INVOICE:
-            raise ValueError(f"{orders} orders and their returns do not fit into six-digit invoice numbers.")
         date = f"2010-12-{1 + minute // 1440 % 28:02} {minute // 60 % 24:02}:{minute % 60:02}:00"
         customer = f"{random.randint(12_000, 18_999)}.0" if random.random() < 0.8 else ""
         for code, description, quantity, price in rows:
