@@ -6,7 +6,7 @@ Settings travel to worker processes in the environment, one variable each: `seed
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 PREFIX = "MINUET_ORDER_"
 
@@ -32,7 +32,7 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Read the settings of this process; a variable that is not set leaves its default."""
-        found: dict[str, float] = {}
+        found: dict[str, Any] = {}
         for field in fields(cls):
             variable = PREFIX + field.name.upper()
             if (text := environment.get(variable)) is None:
@@ -41,7 +41,7 @@ class Settings:
                 found[field.name] = int(text) if field.name == "seed" else float(text)
             except ValueError:
                 raise ValueError(f"{variable} is {text!r} in the environment; it must be a number.") from None
-        return cls(**found)  # type: ignore[arg-type]
+        return cls(**found)
 
     def to_environment(self) -> dict[str, str]:
         """Return the variables that give a worker process these settings."""
