@@ -41,14 +41,17 @@ class RejectedLine:
     reason: str
 
 
-class InvoiceReceived(Event, version=1, key="invoice_no"):
-    """The till handed over an invoice. Whether it is an order, a return or neither is not known yet."""
+class InvoiceReceived(Event, version=1):
+    """The till handed over an invoice. Whether it is an order, a return or neither is not known yet.
+
+    It has no key: nothing else is said about an invoice before it is read, and its number may be anything.
+    """
 
     invoice_no: str
     lines: tuple[InvoiceLine, ...]
 
 
-class InvoiceRejected(Event, version=1, key="invoice_no"):
+class InvoiceRejected(Event, version=1):
     """No line of the invoice could be kept. Nothing else happens to it."""
 
     invoice_no: str

@@ -26,8 +26,10 @@ async def feed(invoices: Iterable[InvoiceReceived], *, together: int = 64) -> As
 
 
 async def emit(invoice: InvoiceReceived) -> None:
-    """Emit one invoice; whatever follows from it can be found under its number."""
-    await orders.emit(invoice, id=id_of(invoice), correlation_id=invoice.invoice_no)
+    """Emit one invoice. Whatever follows from it can be found under its number, if that is a plain word."""
+    number = invoice.invoice_no
+    plain = number.isascii() and number.isalnum()
+    await orders.emit(invoice, id=id_of(invoice), correlation_id=number if plain else None)
 
 
 def id_of(invoice: InvoiceReceived) -> str:

@@ -1,0 +1,66 @@
+"""Videos go from upload to publication, or are told why not."""
+
+import asyncio
+
+import pytest
+
+from minuet.examples.content_publishing import app as content
+from minuet.examples.content_publishing.events import (
+    RenditionReady,
+    VideoApproved,
+    VideoPublished,
+    VideoRejected,
+    VideoUploaded,
+)
+from minuet.stores.sqlite import MemoryStore
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        ("The Alps from above", VideoApproved(video_id="v", height=720)),
+        ("A MIRACLE cure", VideoRejected(video_id="v", rule="no medical claims")),
+    ],
+)
+def test_a_title_decides_whether_a_video_is_approved(title: str, expected: object) -> None:
+    """A word that breaks a house rule rejects the video, however it is written."""
+
+    async def run() -> object:
+        store = MemoryStore.from_url("memory://")
+        await store.open()
+        async with store.transaction() as unit:
+            await content.verdicts(unit.transaction)
+            outcome = await content.review(
+                VideoUploaded(video_id="v", title=title, height=720), unit.transaction
+            )
+        await store.close()
+        return outcome
+
+    assert asyncio.run(run()) == expected
+
+
+@pytest.mark.parametrize(
+    ("height", "heights"), [(240, [360]), (720, [360, 720]), (4320, [360, 720, 1080, 2160])]
+)
+def test_a_video_is_transcoded_up_to_its_own_size(height: int, heights: list[int]) -> None:
+    """No size is made up beyond the original's, and the smallest is always there."""
+    ready = content.transcode(VideoApproved(video_id="v", height=height), content.Encoder())
+    assert [(rendition.height, rendition.of) for rendition in ready] == [(h, len(heights)) for h in heights]
+
+
+def test_a_video_is_published_once_with_its_last_rendition() -> None:
+    """Renditions before the last one publish nothing."""
+
+    async def run() -> list[object]:
+        store = MemoryStore.from_url("memory://")
+        await store.open()
+        async with store.transaction() as unit:
+            await content.renditions(unit.transaction)
+            outcomes = [
+                await content.publish(RenditionReady(video_id="v", height=h, of=2), unit.transaction)
+                for h in (720, 360)
+            ]
+        await store.close()
+        return list(outcomes)
+
+    assert asyncio.run(run()) == [None, VideoPublished(video_id="v", heights=(360, 720))]
