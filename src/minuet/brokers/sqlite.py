@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from minuet.databases.sqlite import Database, SqlitePlace
-from minuet.databases.statements import load
+from minuet.databases.statements import load, split
 from minuet.errors import BrokerClosed, PayloadTooLarge
 from minuet.ports.broker import Capabilities, Delivery, Group, Message
 from minuet.ports.store import Store, Unit
@@ -75,7 +75,7 @@ class SqliteBroker:
     async def open(self) -> None:
         await self.database.open()
         async with self.database.writing() as connection:
-            for statement in SQL["schema"].split(";"):
+            for statement in split(SQL["schema"]):
                 connection.execute(statement)
 
     async def close(self) -> None:

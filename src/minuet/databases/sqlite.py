@@ -157,6 +157,28 @@ class Neighbours:
             os.unlink(self._folder / self.name)
 
 
+class GuardedConnection(sqlite3.Connection):
+    """A connection as a reaction may take it: its transaction is not the reaction's to end."""
+
+    def commit(self) -> None:
+        raise StoreUnavailable(NOT_YOURS.format("commit()"))
+
+    def rollback(self) -> None:
+        raise StoreUnavailable(NOT_YOURS.format("rollback()"))
+
+    def executescript(self, sql_script: str, /) -> sqlite3.Cursor:
+        raise StoreUnavailable(NOT_YOURS.format("executescript(), which commits first,"))
+
+    def __enter__(self) -> GuardedConnection:
+        raise StoreUnavailable(NOT_YOURS.format("`with connection:`, which commits,"))
+
+
+NOT_YOURS = (
+    "{} was called on the connection of a reaction, whose transaction it shares with its inbox and its events. "
+    "Return to commit it, raise to roll it back."
+)
+
+
 class Database:
     """One SQLite database, opened by one process and used from one event loop.
 
@@ -205,7 +227,12 @@ class Database:
         if self.path is not None and not os.path.isdir(os.path.dirname(self.path)):
             raise FileNotFoundError(f"no folder {os.path.dirname(self.path)}")
         connection = sqlite3.connect(
-            self.path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False, cached_statements=512
+            self.path or ":memory:",
+            timeout=30,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+            factory=GuardedConnection,
         )
         for pragma in (
             "journal_mode=WAL",

@@ -26,6 +26,8 @@ class Point(StrEnum):
     """An earlier delivery of its key is not settled: it waits in the store."""
     DECIDED = "decided"
     """The reaction returned, or failed."""
+    FAILED = "failed"
+    """It failed: the turn says whether it is tried again, and when, or is a dead letter, and why."""
     RECORDED = "recorded"
     """Its rows are written: state, inbox, outbox, parking, dead letter. Not committed yet."""
     COMMITTED = "committed"

@@ -81,7 +81,7 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] | None
     body: bytes | str
     attempts: int = 0
-    """How many attempts have begun and not succeeded."""
+    """How many attempts have begun."""
     history: tuple[Attempt, ...] = ()
     dead_letter: int | None = None
     """The dead letter that it was redriven from."""
@@ -155,7 +155,8 @@ class Parking(Protocol):
         ...
 
     async def due(self, consumer: str, now: float, limit: int, *, run: bool) -> list[Parked]:
-        """What is due, oldest first. With `run` they belong to this process and an attempt is counted."""
+        """What is due, oldest first; `attempts` counts the one about to begin. With `run` they belong to this process
+        from now on; without, they are run and recorded in this very transaction."""
         ...
 
     async def postpone(self, parked: Parked, due_at: float) -> None:

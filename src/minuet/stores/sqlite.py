@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 import msgspec
 
 from minuet.databases.sqlite import Database, Row, SqlitePlace
-from minuet.databases.statements import load
+from minuet.databases.statements import load, split
 from minuet.errors import StoreUnavailable
 from minuet.ports.broker import Message
 from minuet.ports.store import (
@@ -180,7 +180,7 @@ class SqliteParking:
 
     async def due(self, consumer: str, now: float, limit: int, *, run: bool) -> list[Parked]:
         rows = self._connection.execute(SQL["parked_due"], (consumer, now, limit)).fetchall()
-        found = [_parked(row, more_attempts=run) for row in rows]
+        found = [_parked(row) for row in rows]
         if run:
             self._connection.executemany(SQL["parked_run"], [(self._database.member, p.id) for p in found])
         return found
@@ -332,7 +332,7 @@ class SqliteStore:
     async def open(self) -> None:
         await self.database.open()
         async with self.database.writing() as connection:
-            for statement in SQL["schema"].split(";"):
+            for statement in split(SQL["schema"]):
                 connection.execute(statement)
 
     async def close(self) -> None:
@@ -460,11 +460,11 @@ def _message(row: Sequence[Any]) -> Message:
     return Message(topic, key, event_id, source, _headers_of(headers), body)
 
 
-def _parked(row: Sequence[Any], *, more_attempts: bool) -> Parked:
+def _parked(row: Sequence[Any]) -> Parked:
     number, consumer, topic, key, event_id, source, headers, body, attempts, history, dead_letter = row
     return Parked(
         id=number, consumer=consumer, topic=topic, key=key, event_id=event_id, source=source,
-        headers=_headers_of(headers), body=body, attempts=attempts + 1 if more_attempts else attempts,
+        headers=_headers_of(headers), body=body, attempts=attempts + 1,
         history=_history.decode(history), dead_letter=dead_letter,
     )  # fmt: skip
 

@@ -1,0 +1,304 @@
+"""The app: the one place where services, broker and store come together."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import signal
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from minuet.choreography.extract import extract
+from minuet.choreography.manifest import Manifest
+from minuet.composition import (
+    check_needs,
+    check_promises,
+    check_services,
+    groups_of,
+    guarantee_of,
+    native_types,
+    on_dead_letter_of,
+    owners_of,
+)
+from minuet.config import open_broker, open_store
+from minuet.contracts.duration import Duration, seconds
+from minuet.errors import StartupError
+from minuet.ports.broker import Broker, Group, JoinedBroker, Subscription
+from minuet.ports.clock import Chance, Clock, Ids
+from minuet.ports.observer import Observer
+from minuet.ports.store import Store
+from minuet.runtime.concurrent import ConcurrentLane
+from minuet.runtime.emitting import AppEmitter
+from minuet.runtime.housekeeping import Housekeeping
+from minuet.runtime.inlets import Feed, InboxInlet, Inlet, JoinedInlet
+from minuet.runtime.lanes import Lane
+from minuet.runtime.observing import Observers
+from minuet.runtime.outlets import JoinedOutlet, OutboxOutlet, Outlet
+from minuet.runtime.reactor import Reactor
+from minuet.runtime.relay import Relay
+from minuet.runtime.system import SystemChance, SystemClock, SystemIds
+from minuet.runtime.transactional import TransactionalLane
+from minuet.runtime.worker import Worker
+from minuet.runtime.writing import MessageWriter
+from minuet.service.provider import Provider
+from minuet.service.service import Service
+from minuet.service.workflow import Workflow
+from minuet.telemetry.logging import LogObserver
+
+
+class App:
+    """Services composed with a broker and a store.
+
+    `broker` and `store` are URLs or adapter objects; without `store`, the store lies where the broker does. `provide`
+    replaces what services provide, by type. `retention` is how long settled events stay, `stop_within` how long a
+    graceful stop may take. Raises StartupError for services that cannot live together.
+    """
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        *,
+        workflows: Sequence[Workflow] = (),
+        broker: str | Broker = "memory://",
+        store: str | Store | None = None,
+        observers: Sequence[Observer] | None = None,
+        provide: Mapping[type, object] | None = None,
+        retention: Duration = "7d",
+        stop_within: Duration = "10s",
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        chance: Chance | None = None,
+    ) -> None:
+        check_services(services)
+        self.services = tuple(services)
+        self.workflows = tuple(workflows)
+        self.broker = broker
+        self.store = store if store is not None else broker if isinstance(broker, str) else "memory://"
+        self.observers = tuple(observers) if observers is not None else (LogObserver(),)
+        self.provide: Mapping[object, object] = dict(provide or {})
+        self.retention_seconds = seconds(retention)
+        self.stop_seconds = seconds(stop_within)
+        self.clock = clock or SystemClock()
+        self.ids = ids or SystemIds()
+        self.chance = chance or SystemChance()
+
+    def __repr__(self) -> str:
+        names = ", ".join(service.name for service in self.services)
+        return f"<App of {names} on {_named(self.broker)} and {_named(self.store)}>"
+
+    @property
+    def manifest(self) -> Manifest:
+        """The choreography as data: contracts, services, reactions and workflows."""
+        return extract(self.services, self.workflows)
+
+    def check(self, services: Collection[str] | None = None) -> None:
+        """Raise StartupError if these services must not start on this broker and store. Touches neither."""
+        broker, store = self._adapters()
+        where = f"{_named(self.broker)} and {_named(self.store)}"
+        chosen = self._chosen(services)
+        check_promises(chosen, broker.capabilities, store.capabilities, where)
+        for service in chosen:
+            check_needs(service, self.provide, store.capabilities)
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[App]:
+        """Services may emit; nothing is consumed. For a web process or a script."""
+        async with self._opened(()):
+            yield self
+
+    @asynccontextmanager
+    async def running(self, services: Collection[str] | None = None) -> AsyncIterator[App]:
+        """Services emit and react: all of them, or those named. Leaving stops gracefully."""
+        chosen = self._chosen(services)
+        self.check(services)
+        async with self._opened(chosen):
+            yield self
+
+    async def serve(self, services: Collection[str] | None = None, started: Callable[[], None] | None = None) -> None:
+        """Run until SIGTERM or SIGINT, then stop gracefully. `started` is called once consuming has begun."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        async with self.running(services):
+            if started is not None:
+                started()
+            await stop.wait()
+
+    def run(self, services: Collection[str] | None = None) -> None:
+        """As `serve`, from a program without an event loop."""
+        run_loop(self.serve(services))
+
+    # -- composition
+
+    def _chosen(self, names: Collection[str] | None) -> tuple[Service, ...]:
+        if names is None:
+            return self.services
+        unknown = set(names) - {service.name for service in self.services}
+        if unknown:
+            known = ", ".join(service.name for service in self.services)
+            raise StartupError(f"The app has no service {', '.join(sorted(unknown))}. It has {known}.")
+        return tuple(service for service in self.services if service.name in names)
+
+    def _adapters(self) -> tuple[Broker, Store]:
+        return (
+            open_broker(self.broker) if isinstance(self.broker, str) else self.broker,
+            open_store(self.store) if isinstance(self.store, str) else self.store,
+        )
+
+    @asynccontextmanager
+    async def _opened(self, consuming: Sequence[Service]) -> AsyncIterator[None]:
+        broker, store = self._adapters()
+        joined = broker.joined(store)
+        observers = Observers(self.observers)
+        async with AsyncExitStack() as stack:
+            await store.open()
+            stack.push_async_callback(store.close)
+            await broker.open()
+            stack.push_async_callback(broker.close)
+            relay = None if joined is not None else Relay(store, broker, self.chance, observers)
+            outlet: Outlet = (
+                JoinedOutlet(joined)
+                if joined is not None
+                else OutboxOutlet(self.clock, cast(Relay, relay).wake)
+            )
+            writers = {s.name: MessageWriter(s.name, broker.capabilities) for s in self.services}
+            await self._prepare(consuming, store, broker)
+            reactors = {
+                service.name: await self._reactors(service, store, writers[service.name], stack)
+                for service in consuming
+            }
+            builder = _LaneBuilder(self, store, broker, joined, outlet, observers)
+            for service in consuming:
+                builder.add(service, reactors[service.name])
+            housekeeping = Housekeeping(
+                store, broker, self.clock, observers, self.retention_seconds, lambda: worker.wake()
+            )
+            worker = Worker(builder.lanes, builder.feeds, relay, housekeeping, self.stop_seconds)
+            store.listen(worker.wake)
+            emitter = AppEmitter(store, outlet, writers, owners_of(self.services), self.clock, self.ids)
+            for service in self.services:
+                service.bind(emitter)
+                stack.callback(service.unbind)
+            worker.start()
+            stack.push_async_callback(worker.stop)
+            yield
+
+    async def _prepare(self, consuming: Sequence[Service], store: Store, broker: Broker) -> None:
+        groups = groups_of(consuming, broker.capabilities)
+        if groups:
+            await broker.provision(groups)
+        for service in consuming:
+            if service.setups:
+                async with store.transaction() as unit:
+                    for setup in service.setups:
+                        await setup.function(unit.transaction)
+            own = extract((service,), self.workflows)
+            await store.keep_manifest(service.name, msgspec.json.encode(own).decode())
+
+    async def _reactors(
+        self, service: Service, store: Store, writer: MessageWriter, stack: AsyncExitStack
+    ) -> list[Reactor]:
+        values: dict[object, object] = dict(self.provide)
+        for provider in service.providers:
+            if provider.type not in values:
+                values[provider.type] = await _provide(provider, stack)
+        native = native_types(service.reactions, store.capabilities)
+        return [
+            Reactor(
+                reaction,
+                provided={need.parameter: values[need.type] for need in reaction.needs if need.type in values},
+                native=native,
+                guarantee=guarantee_of(reaction),
+                on_dead_letter=on_dead_letter_of(reaction),
+                writer=writer,
+            )
+            for reaction in service.reactions
+        ]
+
+
+class _LaneBuilder:
+    """Makes the lanes of a process, joined with the store's database or fed from a broker elsewhere."""
+
+    def __init__(
+        self,
+        app: App,
+        store: Store,
+        broker: Broker,
+        joined: JoinedBroker | None,
+        outlet: Outlet,
+        observers: Observers,
+    ) -> None:
+        self._app = app
+        self._store = store
+        self._broker = broker
+        self._joined = joined
+        self._outlet = outlet
+        self._observers = observers
+        self.lanes: list[Lane] = []
+        self.feeds: list[Feed] = []
+
+    def add(self, service: Service, reactors: Sequence[Reactor]) -> None:
+        """The lanes of one service."""
+        if self._joined is not None:
+            for reactor, group in zip(reactors, groups_of([service], self._broker.capabilities), strict=True):
+                changed = asyncio.Event()
+                self._lane(reactor, JoinedInlet(self._joined.subscribe(group, changed.set)), changed)
+            return
+        for group in groups_of([service], self._broker.capabilities):
+            inlets: list[InboxInlet] = []
+            for reactor in reactors:
+                if group.name in (service.name, reactor.id):
+                    changed = asyncio.Event()
+                    inlet = InboxInlet(reactor, self._app.clock, self._observers, changed.set)
+                    inlets.append(inlet)
+                    self._lane(reactor, inlet, changed)
+            subscribe = _subscriber(self._broker, group)
+            self.feeds.append(
+                Feed(group.name, subscribe, inlets, self._app.clock, self._app.chance, self._observers)
+            )
+
+    def _lane(self, reactor: Reactor, inlet: Inlet, changed: asyncio.Event) -> None:
+        kind = TransactionalLane if reactor.transactional else ConcurrentLane
+        app = self._app
+        self.lanes.append(
+            kind(reactor, inlet, self._outlet, self._store, app.clock, app.chance, self._observers, changed)
+        )
+
+
+def _subscriber(broker: Broker, group: Group) -> Callable[[], Subscription]:
+    return lambda: broker.subscribe(group)
+
+
+async def _provide(provider: Provider, stack: AsyncExitStack) -> object:
+    """Call a provider; a generator is closed when the app stops."""
+    made = provider.function()
+    if inspect.isasyncgen(made):
+        stack.push_async_callback(made.aclose)
+        return await anext(made)
+    if inspect.isgenerator(made):
+        stack.callback(made.close)
+        return next(made)
+    return await made if inspect.isawaitable(made) else made
+
+
+def _named(adapter: str | object) -> str:
+    """An adapter in a message: its scheme and place, never its credentials."""
+    if not isinstance(adapter, str):
+        return repr(adapter)
+    parts = urlsplit(adapter)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def run_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run a program's main coroutine, on uvloop where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main)
+    else:
+        uvloop.run(main)

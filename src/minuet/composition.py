@@ -1,0 +1,178 @@
+"""What an app is made of, checked before anything starts: every refusal names the two places that disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from minuet.contracts.contract import Contract
+from minuet.errors import StartupError
+from minuet.ports.broker import Capabilities, Group
+from minuet.ports.store import StoreCapabilities
+from minuet.service.context import Context, Transaction, Writes
+from minuet.service.reaction import Guarantee, Need, OnDeadLetter, Reaction
+from minuet.service.service import Service
+
+STRICTEST: tuple[Guarantee, ...] = ("effectively_once", "at_least_once", "at_most_once")
+BUILT_IN = (Transaction, Context, Writes)
+
+
+def check_services(services: Sequence[Service]) -> None:
+    """Refuse services that cannot live in one choreography."""
+    names: dict[str, Service] = {}
+    for service in services:
+        there = names.setdefault(service.name, service)
+        if there is not service:
+            raise StartupError(
+                f"Two services are called {service.name!r}: {there.place} and {service.place}. They would share a "
+                "consumer group and take each other's events. Rename one."
+            )
+    known: dict[str, Contract] = {}
+    for contract in contracts_of(services):
+        there_contract = known.setdefault(contract.type, contract)
+        if there_contract is not contract:
+            raise StartupError(
+                f"Two classes are the contract {contract.type}: {there_contract.place} and {contract.place}. "
+                "Import one of them in both places, or give one another name= or version=."
+            )
+    check_owners(services)
+
+
+def contracts_of(services: Sequence[Service]) -> list[Contract]:
+    """Every contract that these services own, take or emit, each once."""
+    found: dict[int, Contract] = {}
+    for service in services:
+        for contract in service.owns:
+            found[id(contract)] = contract
+        for reaction in service.reactions:
+            for contract in (*reaction.takes, *reaction.emits.contracts):
+                found[id(contract)] = contract
+    return list(found.values())
+
+
+def owners_of(services: Sequence[Service]) -> dict[str, str]:
+    """Which service owns each contract, by the contract's name: by `owns=` or the contract's own `owner=`."""
+    owners: dict[str, str] = {}
+    for contract in contracts_of(services):
+        if contract.owner is not None:
+            owners[contract.name] = contract.owner
+    for service in services:
+        for contract in service.owns:
+            owner = owners.setdefault(contract.name, service.name)
+            if owner != service.name:
+                raise StartupError(
+                    f"{contract.name} ({contract.place}) is owned by {owner}, and {service!r} ({service.place}) says "
+                    "that it owns it too. Only one service decides about an event: remove it from one of them."
+                )
+    return owners
+
+
+def check_owners(services: Sequence[Service]) -> None:
+    """Only an event's owner emits it."""
+    owners = owners_of(services)
+    for service in services:
+        for reaction in service.reactions:
+            for contract in reaction.emits.contracts:
+                owner = owners.get(contract.name, service.name)
+                if owner != service.name:
+                    raise StartupError(
+                        f"Reaction {reaction.id} ({reaction.place}) emits {contract.type} ({contract.place}), which "
+                        f"{owner} owns. Only its owner says that it happened: let {owner} react and emit it, or emit "
+                        f"an event of {service.name}'s own."
+                    )
+
+
+def guarantee_of(reaction: Reaction) -> Guarantee:
+    """What the reaction keeps: its own word, else the strictest of its contracts', else effectively once."""
+    if reaction.guarantee is not None:
+        return reaction.guarantee
+    asked = {contract.guarantee for contract in reaction.takes}
+    return next((guarantee for guarantee in STRICTEST if guarantee in asked), STRICTEST[0])
+
+
+def on_dead_letter_of(reaction: Reaction) -> OnDeadLetter:
+    """What later events of a key do once one is dead: the reaction's own word, else hold if a contract says so."""
+    if reaction.on_dead_letter is not None:
+        return reaction.on_dead_letter
+    return "hold" if any(contract.on_dead_letter == "hold" for contract in reaction.takes) else "continue"
+
+
+def check_promises(services: Sequence[Service], broker: Capabilities, store: StoreCapabilities, where: str) -> None:
+    """Refuse what broker and store cannot keep. `where` names them."""
+    for service in services:
+        for reaction in service.reactions:
+            for contract in reaction.takes:
+                _check_promise(reaction, contract, broker, store, where)
+
+
+def _check_promise(
+    reaction: Reaction, contract: Contract, broker: Capabilities, store: StoreCapabilities, where: str
+) -> None:
+    asked = reaction.guarantee or contract.guarantee
+    if asked in ("effectively_once", "at_least_once") and broker.persistent != store.persistent:
+        loses = "broker" if store.persistent else "store"
+        raise StartupError(
+            f"{contract.type} ({contract.place}) asks for {asked} where {reaction.id} ({reaction.place}) takes it, and "
+            f"the {loses} of {where} forgets everything when its process ends. Use a persistent {loses}, or ask for "
+            "at_most_once."
+        )
+    if contract.key is not None and broker.order != "key":
+        raise StartupError(
+            f"{contract.type} ({contract.place}) is ordered by {contract.key!r}, and the broker of {where} keeps no "
+            f"order, so {reaction.id} ({reaction.place}) could take its events in any. Use a broker that orders by "
+            "key, or drop key=."
+        )
+
+
+def native_types(reactions: Sequence[Reaction], store: StoreCapabilities) -> frozenset[object]:
+    """The types among the reactions' needs that are the store's own connections."""
+    return frozenset(
+        need.type for reaction in reactions for need in reaction.needs if qualified(need.type) in store.native
+    )
+
+
+def qualified(kind: object) -> str:
+    """A type's module and name."""
+    return f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', kind)}"
+
+
+def missing_needs(
+    service: Service, replaced: Mapping[object, object], store: StoreCapabilities
+) -> list[tuple[Reaction, Need]]:
+    """What the service's reactions need and nobody provides."""
+    provided = {provider.type for provider in service.providers} | set(replaced)
+    return [
+        (reaction, need)
+        for reaction in service.reactions
+        for need in reaction.needs
+        if need.type not in BUILT_IN
+        and qualified(need.type) not in store.native
+        and need.type not in provided
+        and not need.optional
+    ]
+
+
+def check_needs(service: Service, replaced: Mapping[object, object], store: StoreCapabilities) -> None:
+    """Refuse a parameter that nobody can provide."""
+    for reaction, need in missing_needs(service, replaced, store):
+        name = getattr(need.type, "__name__", str(need.type))
+        raise StartupError(
+            f"Reaction {reaction.id} ({reaction.place}) has the parameter {need.parameter!r} of type {name}, and "
+            f"nobody provides one. Write @{service.name}.provides on a function that returns {name}, or give it as "
+            f"App(provide={{{name}: ...}}). Given without asking: Transaction, Context, Writes"
+            + (f" and {', '.join(store.native)}." if store.native else ".")
+        )
+
+
+def groups_of(services: Sequence[Service], capabilities: Capabilities) -> list[Group]:
+    """The consumer groups: one a reaction where the broker can, else one a service."""
+    if capabilities.groups == "reaction":
+        return [
+            Group(reaction.id, service.name, tuple(contract.topic for contract in reaction.takes))
+            for service in services
+            for reaction in service.reactions
+        ]
+    return [
+        Group(service.name, service.name, topics)
+        for service in services
+        if (topics := tuple({c.topic: None for r in service.reactions for c in r.takes}))
+    ]

@@ -1,0 +1,1 @@
+"""The thin shell: it performs what the pure half decides, in the order of the guarantee."""

@@ -1,0 +1,173 @@
+"""The lane of a reaction without a transaction: many at once, none holding a lock, recorded in shared commits.
+
+What runs is parked in the store as this process's own. So a slow reaction delays neither its neighbours nor the
+broker, a dead process's work is known and begun again, and its attempts are counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from minuet.core.verdict import Reason
+from minuet.errors import MinuetError
+from minuet.ports.broker import Delivery, Message
+from minuet.ports.observer import Outcome, Point
+from minuet.ports.store import Parked, Unit
+from minuet.runtime.lanes import Lane
+from minuet.runtime.reading import Arrival
+from minuet.runtime.recording import Recorder, parked_from
+from minuet.service.context import Writes
+
+
+class Ran(msgspec.Struct, frozen=True):
+    """A reaction that has returned or failed, not recorded yet."""
+
+    parked: Parked
+    arrival: Arrival | None
+    messages: list[Message]
+    writes: Writes | None = None
+    error: Exception | None = None
+    skipped: bool = False
+
+
+class ConcurrentLane(Lane):
+    """Claims, runs and records, with the records of one round and the claims of the next in one commit."""
+
+    _tasks: dict[asyncio.Task[Ran], Parked]
+    _ran: list[Ran]
+
+    def _finished(self) -> bool:
+        return self.stopping and not self.running and not self._ran
+
+    @property
+    def running(self) -> dict[asyncio.Task[Ran], Parked]:
+        """What runs now."""
+        return self._tasks
+
+    async def run(self) -> None:
+        self._tasks = {}
+        self._ran = []
+        await super().run()
+
+    async def _has_work(self) -> bool:
+        if self._ran:
+            return True
+        return len(self.running) < self.reactor.reaction.concurrency and await super()._has_work()
+
+    async def _round(self) -> None:
+        ran = self._ran
+        async with self.store.transaction() as unit:
+            recorder = Recorder(self.reactor, unit, self.outlet, self.clock, self.chance, self.observers)
+            for one in ran:
+                await self._record(unit, recorder, one)
+            started = await self._claim(unit, recorder) if not self.stopping else []
+            await recorder.finish()
+        self._ran = self._ran[len(ran) :]
+        recorder.committed()
+        for parked in started:
+            self._start(parked)
+
+    async def _claim(self, unit: Unit, recorder: Recorder) -> list[Parked]:
+        consumer = self.reactor.id
+        room = self.reactor.reaction.concurrency - len(self.running)
+        if room <= 0:
+            return []
+        busy = await unit.parking.busy(consumer)
+        due = await unit.parking.due(consumer, self.clock.now(), room, run=True) if busy else []
+        most = self.reactor.reaction.retry.times + 1
+        started = [parked for parked in due if parked.attempts <= most]
+        for parked in due:
+            if parked.attempts > most:
+                await recorder.give_up(parked, None, Reason.PROCESS_DIED, _died(parked))
+        if room > len(due):
+            taken = await self.inlet.take(unit, room - len(due))
+            started += await self._park(unit, taken, busy=busy)
+        if self.observes(Point.RECEIVED):
+            self.observe_each(Point.RECEIVED, started)
+        return started
+
+    async def _park(self, unit: Unit, taken: Sequence[Delivery], *, busy: bool) -> list[Parked]:
+        """Make these this process's own; those of a key that is not free wait behind it."""
+        consumer = self.reactor.id
+        keys = [delivery.key for delivery in taken if delivery.key is not None]
+        held = await unit.parking.blocked(consumer, keys) if busy and keys else set[str]()
+        if self.reactor.guarantee == "at_most_once":
+            return [parked_from(consumer, delivery, attempts=1) for delivery in taken]
+        started: list[Parked] = []
+        behind: list[Parked] = []
+        for delivery in taken:
+            if delivery.key is not None and delivery.key in held:
+                behind.append(parked_from(consumer, delivery))
+            else:
+                started.append(parked_from(consumer, delivery, attempts=1))
+                if delivery.key is not None:
+                    held.add(delivery.key)
+        numbers = await unit.parking.park(started, state="running")
+        if behind:
+            await unit.parking.park(behind, state="behind")
+            if self.observes(Point.BEHIND):
+                self.observe_each(Point.BEHIND, behind)
+        return [msgspec.structs.replace(p, id=number) for p, number in zip(started, numbers, strict=True)]
+
+    def _start(self, parked: Parked) -> None:
+        task = asyncio.create_task(self._react(parked), name=f"{self.reactor.id} {parked.event_id}")
+        self.running[task] = parked
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Ran]) -> None:
+        del self.running[task]
+        if not task.cancelled():
+            self._ran.append(task.result())
+        self.wake()
+
+    async def _react(self, parked: Parked) -> Ran:
+        reactor = self.reactor
+        arrival: Arrival | None = None
+        try:
+            arrival = reactor.read(parked.headers, parked.body)
+            if self.observes(Point.DECODED):
+                self.observe_each(Point.DECODED, [parked], arrival)
+            if not reactor.wants(arrival.event):
+                return Ran(parked, arrival, [], skipped=True)
+            writes = reactor.fresh_writes()
+            emitted = await reactor.react(arrival, parked.attempts, None, writes)
+            return Ran(parked, arrival, reactor.messages(arrival, emitted, self.clock.now()), writes)
+        except Exception as error:  # whatever the user's code raises
+            return Ran(parked, arrival, [], error=error)
+
+    async def _record(self, unit: Unit, recorder: Recorder, one: Ran) -> None:
+        if one.error is not None:
+            await recorder.failed(one.parked, one.arrival, one.error)
+            return
+        assert one.arrival is not None
+        if one.writes is not None and one.writes.statements:
+            await unit.mark()
+            try:
+                for sql, params in one.writes.statements:
+                    await unit.transaction.execute(sql, params)
+            except Exception as error:  # a statement of the user's that the store refuses
+                await unit.undo()
+                await recorder.failed(one.parked, one.arrival, error)
+                return
+            await unit.keep()
+        outcome = Outcome.SKIPPED if one.skipped else Outcome.HANDLED
+        await recorder.handled(one.parked, one.arrival, one.messages, outcome)
+
+    async def abandon(self) -> None:
+        """The time to stop has run out: end what runs, and leave it to whoever comes next."""
+        given_back = [parked for parked in self.running.values() if parked.id]
+        for task in list(self.running):
+            task.cancel()
+        await asyncio.gather(*self.running, return_exceptions=True)
+        async with self.store.transaction() as unit:
+            await unit.parking.give_back(given_back, self.clock.now())
+
+
+def _died(parked: Parked) -> MinuetError:
+    return MinuetError(
+        f"{parked.attempts - 1} times a process died while it ran this delivery. If the reaction itself kills its "
+        "process (memory, a native library), mend that and redrive; if machines were lost, redrive."
+    )

@@ -1,0 +1,119 @@
+"""Emitting from outside a reaction: in the caller's transaction, or durable when the call returns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from minuet.contracts.contract import Contract, contract_of
+from minuet.errors import MinuetError, UndeclaredEmission
+from minuet.ports.broker import Message
+from minuet.ports.clock import Clock, Ids
+from minuet.ports.store import Store
+from minuet.runtime.outlets import Outlet
+from minuet.runtime.reactor import within
+from minuet.runtime.writing import MessageWriter
+
+
+class AppEmitter:
+    """Emits for every service of an app. Calls that come together share a commit: the first goes at once, those that
+    come while it commits go with the next."""
+
+    def __init__(
+        self,
+        store: Store,
+        outlet: Outlet,
+        writers: Mapping[str, MessageWriter],
+        owners: Mapping[str, str],
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._store = store
+        self._outlet = outlet
+        self._writers = writers
+        self._owners = owners
+        self._clock = clock
+        self._ids = ids
+        self._waiting: list[tuple[str, Message, asyncio.Future[None]]] = []
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def emit(
+        self,
+        service: str,
+        event: object,
+        *,
+        tx: object | None,
+        id: str | None,  # noqa: A002  # the field's word, by keyword only
+        correlation_id: str | None,
+        traceparent: str | None,
+    ) -> str:
+        """Owe the event to the broker, in `tx` if given; the event's id."""
+        contract = self._contract(service, event)
+        event_id = id or self._ids.new()
+        message = self._writers[service].write(
+            contract,
+            event,
+            event_id=event_id,
+            at=self._clock.now(),
+            correlation_id=correlation_id or event_id,
+            causation_id=None,
+            traceparent=traceparent,
+        )
+        if tx is not None:
+            await self._outlet.put(self._store.adopt(tx), [message])
+            return event_id
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((service, message, done))
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush(), name="minuet emit")
+        await done
+        return event_id
+
+    def _contract(self, service: str, event: object) -> Contract:
+        if (reaction := within()) is not None:
+            raise UndeclaredEmission(
+                f"{service}.emit({type(event).__name__}) was called inside the reaction {reaction}. It would escape "
+                "that reaction's transaction, and be lost or doubled when it is tried again. Return the event instead "
+                "and write it in the return annotation."
+            )
+        contract = contract_of(type(event))
+        if contract is None:
+            raise UndeclaredEmission(
+                f"{service}.emit() was given a {type(event).__qualname__}, which is not an event. Derive it from "
+                "minuet.Event or decorate it with @contract."
+            )
+        owner = self._owners.get(contract.name)
+        if owner is not None and owner != service:
+            raise UndeclaredEmission(
+                f"{service}.emit({contract.type}): the event is owned by {owner} (declared at {contract.place}), and "
+                f"only its owner may say that it happened. Emit it through {owner}."
+            )
+        return contract
+
+    async def _flush(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                try:
+                    async with self._store.transaction() as unit:
+                        absorbed = await self._outlet.put(unit, [message for _, message, _ in batch])
+                        if absorbed:
+                            await unit.counters.add(batch[0][0], "duplicates_absorbed", absorbed)
+                except BaseException as error:
+                    for _, _, done in batch:
+                        if not done.done():
+                            done.set_exception(_not_emitted(error))
+                    if not isinstance(error, Exception):
+                        raise
+                else:
+                    for _, _, done in batch:
+                        if not done.done():
+                            done.set_result(None)
+        finally:
+            self._flushing = None
+
+
+def _not_emitted(error: BaseException) -> BaseException:
+    if isinstance(error, Exception):
+        return error
+    return MinuetError("The app was stopped before the event was durable; it was not emitted. Emit it again.")

@@ -1,0 +1,77 @@
+"""What is done beside the turns: work of dead processes is freed, and what is old and settled is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from minuet.errors import MinuetError
+from minuet.ports.broker import Broker
+from minuet.ports.clock import Clock
+from minuet.ports.store import DeadLetterFilter, Store
+from minuet.runtime.observing import Observers
+
+RECLAIM_SECONDS = 0.25
+"""How soon the work of a process that died is begun again."""
+MOST_KEPT = 100_000
+"""How many ids of open dead letters the trimming looks at; with more of them, nothing is trimmed."""
+
+
+class Housekeeping:
+    """Runs in every process; whoever comes first does the work."""
+
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        clock: Clock,
+        observers: Observers,
+        retention_seconds: float,
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._clock = clock
+        self._observers = observers
+        self._retention_seconds = retention_seconds
+        self._wake = wake
+
+    async def reclaim(self) -> None:
+        """Free the work of dead processes, for ever."""
+        while True:
+            try:
+                if await self._store.reclaim(self._clock.now()):
+                    self._wake()
+            except MinuetError as error:
+                self._observers.trouble("freeing the work of dead processes", error)
+            await asyncio.sleep(RECLAIM_SECONDS)
+
+    async def trim(self) -> None:
+        """Forget what is older than the retention, for ever, a bucket at a time."""
+        pause = min(max(self._retention_seconds / 10, 0.1), 60.0)
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                await self.trim_once()
+            except MinuetError as error:
+                self._observers.trouble("forgetting what is older than the retention", error)
+
+    async def trim_once(self) -> int:
+        """One pass, in bounded steps that let others write in between. Returns how many rows went."""
+        letters = [
+            letter
+            for state in ("open", "redriven")
+            for letter in await self._store.list_dead_letters(DeadLetterFilter(state=state), MOST_KEPT)
+        ]
+        if len(letters) >= MOST_KEPT:
+            return 0
+        keep = frozenset(letter.event_id for letter in letters if letter.event_id is not None)
+        total = 0
+        while True:
+            now = self._clock.now()
+            before = now - self._retention_seconds
+            gone = await self._broker.trim(before, now, keep) + await self._store.trim(before)
+            total += gone
+            if not gone:
+                return total
+            await asyncio.sleep(0)

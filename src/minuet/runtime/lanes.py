@@ -1,0 +1,126 @@
+"""What the two kinds of lane share: when they wake, how they stop, how they outlive trouble."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from minuet.policies.retry import Retry
+from minuet.ports.broker import Delivery
+from minuet.ports.clock import Chance, Clock
+from minuet.ports.observer import Point
+from minuet.ports.store import Parked, Store
+from minuet.runtime.inlets import Inlet
+from minuet.runtime.observing import Observers
+from minuet.runtime.outlets import Outlet
+from minuet.runtime.reactor import Reactor, inside
+from minuet.runtime.reading import Arrival
+from minuet.runtime.recording import turn_of
+
+BATCH = 256
+"""How many deliveries share a commit at most."""
+RECOVER = Retry(times=1_000_000, first_seconds=0.05, most_seconds=5.0)
+"""How a lane goes on after its transaction failed: a disk full, a database gone."""
+
+
+class Lane(ABC):
+    """One reaction at work in this process. Lanes of one reaction in several processes share its deliveries."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        inlet: Inlet,
+        outlet: Outlet,
+        store: Store,
+        clock: Clock,
+        chance: Chance,
+        observers: Observers,
+        changed: asyncio.Event,
+    ) -> None:
+        self.reactor = reactor
+        self.inlet = inlet
+        self.outlet = outlet
+        self.store = store
+        self.clock = clock
+        self.chance = chance
+        self.observers = observers
+        self._changed = changed
+        self._points = observers.points
+        self._stopping = False
+        self._alarm: asyncio.TimerHandle | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.reactor.id}, {'stopping' if self._stopping else 'running'}>"
+
+    def wake(self) -> None:
+        """Look again: something may have come, fallen due or ended."""
+        self._changed.set()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
+
+    def stop(self) -> None:
+        """Take nothing more; finish what is begun."""
+        self._stopping = True
+        self.wake()
+
+    async def run(self) -> None:
+        """Work until stopped. A failed transaction loses nothing: its round is done again, later each time."""
+        failures = 0
+        with inside(self.reactor.id):
+            while not self._finished():
+                self._changed.clear()
+                try:
+                    if await self._has_work():
+                        await self._round()
+                        failures = 0
+                    else:
+                        await self._changed.wait()
+                except Exception as error:  # the lane must outlive whatever its database does
+                    failures += 1
+                    self.observers.trouble(f"recording for {self.reactor.id} ({self.reactor.place})", error)
+                    if self._stopping:
+                        raise
+                    await asyncio.sleep(RECOVER.delay(failures + 1, self.chance.random()) or 0.0)
+
+    def observes(self, point: Point) -> bool:
+        """Whether anybody wants to be told of this point."""
+        return point in self._points
+
+    def observe_each(
+        self, point: Point, subjects: Sequence[Delivery | Parked], arrival: Arrival | None = None
+    ) -> None:
+        """Tell observers of these, one a call."""
+        for subject in subjects:
+            self.observers.at(point, (turn_of(self.reactor, subject, arrival),))
+
+    @abstractmethod
+    def _finished(self) -> bool:
+        """Whether a stop has been asked for and nothing is begun."""
+
+    @abstractmethod
+    async def _round(self) -> None:
+        """Take, run and record what there is."""
+
+    async def _has_work(self) -> bool:
+        if self._stopping:
+            return False
+        if await self.inlet.ready():
+            return True
+        due_at = await self.store.next_due(self.reactor.id)
+        if due_at is None:
+            return False
+        seconds = due_at - self.clock.now()
+        if seconds <= 0:
+            return True
+        self._wake_in(seconds)
+        return False
+
+    def _wake_in(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = loop.call_later(seconds, self.wake)
+

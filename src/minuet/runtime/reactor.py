@@ -1,0 +1,143 @@
+"""A reaction made ready to run: its arguments, its result and its messages resolved once, at startup."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from typing import Any
+
+from minuet.contracts.identity import derive
+from minuet.ports.broker import Message
+from minuet.ports.store import Unit
+from minuet.runtime.reading import Arrival, EventReader
+from minuet.runtime.writing import MessageWriter
+from minuet.service.context import Context, Transaction, Writes
+from minuet.service.emission import check_item, compile_emission
+from minuet.service.reaction import Guarantee, OnDeadLetter, Reaction, Shape
+
+_within: ContextVar[str | None] = ContextVar("minuet_within_reactions_of", default=None)
+
+
+def within() -> str | None:
+    """The reaction whose lane this code runs in, None outside."""
+    return _within.get()
+
+
+@contextmanager
+def inside(reaction: str) -> Iterator[None]:
+    """Mark what runs here, and the tasks it starts, as part of this reaction."""
+    token = _within.set(reaction)
+    try:
+        yield
+    finally:
+        _within.reset(token)
+
+
+class Reactor:
+    """One reaction, bound to what it needs."""
+
+    def __init__(
+        self,
+        reaction: Reaction,
+        *,
+        provided: Mapping[str, object],
+        native: frozenset[object],
+        guarantee: Guarantee,
+        on_dead_letter: OnDeadLetter,
+        writer: MessageWriter,
+    ) -> None:
+        self.reaction = reaction
+        self.id = reaction.id
+        self.service = reaction.service
+        self.place = str(reaction.place)
+        self.guarantee = guarantee
+        self.on_dead_letter = on_dead_letter
+        self.topics = tuple(contract.topic for contract in reaction.takes)
+        self.read = EventReader(reaction.takes).read
+        self._writer = writer
+        self._call = partial(reaction.function, **provided) if provided else reaction.function
+        self._check = compile_emission(reaction)
+        self._contracts = {contract.payload: contract for contract in reaction.emits.contracts}
+        self._event_parameter = reaction.event_parameter
+        self._transaction = _parameter(reaction, Transaction)
+        self._native = next((need.parameter for need in reaction.needs if need.type in native), None)
+        self._context = _parameter(reaction, Context)
+        self._writes = _parameter(reaction, Writes)
+        self._streams = reaction.emits.shape is Shape.STREAM
+        self.transactional = self._transaction is not None or self._native is not None
+
+    def __repr__(self) -> str:
+        lane = "in a transaction" if self.transactional else "concurrent"
+        return f"<Reactor {self.id}, {lane}, {self.guarantee}>"
+
+    def wants(self, event: object) -> bool:
+        """Whether the reaction's `when` predicate lets it react."""
+        return self.reaction.when is None or self.reaction.when(event)
+
+    async def react(
+        self, arrival: Arrival, attempt: int, unit: Unit | None, writes: Writes | None
+    ) -> tuple[object, ...]:
+        """Run the user's function; the events that it emitted, checked against its declaration."""
+        arguments: dict[str, Any] = {self._event_parameter: arrival.event}
+        if self._transaction is not None and unit is not None:
+            arguments[self._transaction] = unit.transaction
+        if self._native is not None and unit is not None:
+            arguments[self._native] = unit.native
+        if self._context is not None:
+            arguments[self._context] = self._context_of(arrival, attempt)
+        if self._writes is not None:
+            arguments[self._writes] = writes
+        if self._streams:
+            return self._check(await self._collect(self._call(**arguments)))
+        if not self.reaction.is_async:
+            return self._check(await asyncio.to_thread(self._call, **arguments))
+        return self._check(await self._call(**arguments))
+
+    def fresh_writes(self) -> Writes | None:
+        """Where a run keeps its statements, None when the reaction asks for none."""
+        return Writes() if self._writes is not None else None
+
+    async def _collect(self, stream: AsyncIterator[object]) -> list[object]:
+        items: list[object] = []
+        async for item in stream:
+            check_item(self.reaction, item)
+            items.append(item)
+        return items
+
+    def _context_of(self, arrival: Arrival, attempt: int) -> Context:
+        envelope = arrival.envelope
+        return Context(
+            service=self.service,
+            reaction=self.reaction.name,
+            event_id=envelope.id,
+            correlation_id=arrival.correlation_id,
+            causation_id=envelope.causationid,
+            key=envelope.partitionkey,
+            attempt=attempt,
+            time=envelope.time,
+            idempotency_key=derive(envelope.id, self.service, self.reaction.name, -1),
+        )
+
+    def messages(self, arrival: Arrival, emitted: Sequence[object], at: float) -> list[Message]:
+        """What the reaction emitted, as messages whose ids follow from their cause."""
+        envelope = arrival.envelope
+        write, cause, name = self._writer.write, envelope.id, self.reaction.name
+        return [
+            write(
+                self._contracts[type(event)],
+                event,
+                event_id=derive(cause, self.service, name, ordinal),
+                at=at,
+                correlation_id=envelope.correlationid or cause,
+                causation_id=cause,
+                traceparent=envelope.traceparent,
+            )
+            for ordinal, event in enumerate(emitted)
+        ]
+
+
+def _parameter(reaction: Reaction, wanted: object) -> str | None:
+    return next((need.parameter for need in reaction.needs if need.type is wanted), None)

@@ -1,0 +1,179 @@
+"""How a turn ended, and the rows that say so."""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+
+import msgspec
+
+from minuet.core.verdict import GiveUp, Reason, judge
+from minuet.ports.broker import Delivery, Message
+from minuet.ports.clock import Chance, Clock
+from minuet.ports.observer import Outcome, Point, Turn
+from minuet.ports.store import Attempt, DeadLetter, Parked, Unit
+from minuet.runtime.observing import Observers
+from minuet.runtime.outlets import Outlet
+from minuet.runtime.reactor import Reactor
+from minuet.runtime.reading import Arrival
+
+LONGEST_TRACE = 20_000
+"""How many characters of a trace a dead letter keeps; the end of it says most."""
+
+
+def parked_from(consumer: str, delivery: Delivery, attempts: int = 0) -> Parked:
+    """A delivery as the store parks it."""
+    return Parked(
+        id=0, consumer=consumer, topic=delivery.topic, key=delivery.key, event_id=delivery.id,
+        source=delivery.source, headers=delivery.headers, body=delivery.body, attempts=attempts,
+    )  # fmt: skip
+
+
+class Recorder:
+    """Writes one reaction's outcomes into a unit. One is made for each transaction."""
+
+    def __init__(
+        self, reactor: Reactor, unit: Unit, outlet: Outlet, clock: Clock, chance: Chance, observers: Observers
+    ) -> None:
+        self._reactor = reactor
+        self._unit = unit
+        self._outlet = outlet
+        self._clock = clock
+        self._chance = chance
+        self._observers = observers
+        self._counts: Counter[str] = Counter()
+        self.messages: list[Message] = []
+        self.turns: list[Turn] = []
+        """What observers of the commit are told; kept only when there are any."""
+        self.sees_decided = Point.DECIDED in observers.points
+        self.sees_recorded = Point.RECORDED in observers.points
+        self.sees_committed = Point.COMMITTED in observers.points
+        self._sees_failed = Point.FAILED in observers.points
+        self._keeps = self.sees_recorded or self.sees_committed
+
+    async def handled(
+        self, subject: Delivery | Parked, arrival: Arrival, messages: list[Message], outcome: Outcome = Outcome.HANDLED
+    ) -> None:
+        """It is done; these are what it emitted."""
+        self.messages += messages
+        if isinstance(subject, Parked):
+            await self._unit.parking.settle([subject], "handled", self._clock.now())
+        if self._keeps or self.sees_decided:
+            self.tell(subject, arrival, outcome, emitted=len(messages))
+
+    async def failed(self, subject: Delivery | Parked, arrival: Arrival | None, error: BaseException) -> bool:
+        """An attempt failed: postpone it or give it up. Returns whether its key must wait from here on."""
+        now = self._clock.now()
+        if isinstance(subject, Delivery):
+            subject = parked_from(self._reactor.id, subject, attempts=1)
+        history = (*subject.history, Attempt(at=now, error=_line(error)))
+        subject = msgspec.structs.replace(subject, history=history)
+        reaction = self._reactor.reaction
+        verdict = judge(error, subject.attempts, reaction.retry, reaction.never, self._chance.random())
+        if self._reactor.guarantee == "at_most_once":
+            verdict = GiveUp(Reason.AT_MOST_ONCE)
+        if isinstance(verdict, GiveUp):
+            return await self.give_up(subject, arrival, verdict.reason, error)
+        due_at = now + verdict.seconds
+        if subject.id:
+            await self._unit.parking.postpone(subject, due_at)
+        else:
+            await self._unit.parking.park([subject], state="due", due_at=due_at)
+        self._counts["retries"] += 1
+        self.tell(subject, arrival, Outcome.RETRY, error=error, retry_seconds=verdict.seconds)
+        return True
+
+    async def give_up(self, parked: Parked, arrival: Arrival | None, reason: str, error: BaseException) -> bool:
+        """Make it a dead letter. Returns whether its key must wait for that."""
+        now = self._clock.now()
+        letter = DeadLetter(
+            id=parked.dead_letter or 0,
+            consumer=parked.consumer,
+            topic=parked.topic,
+            key=parked.key,
+            event_id=parked.event_id or (arrival.envelope.id if arrival else None),
+            source=parked.source or (arrival.envelope.source if arrival else None),
+            correlation_id=arrival.correlation_id if arrival else None,
+            type=arrival.envelope.type if arrival else None,
+            headers=parked.headers,
+            body=parked.body,
+            reason=str(reason),
+            error=_line(error),
+            trace="".join(traceback.format_exception(error))[-LONGEST_TRACE:],
+            attempts=parked.attempts,
+            history=parked.history,
+            at=now,
+        )
+        holds = self._reactor.on_dead_letter == "hold" and parked.key is not None
+        await self._unit.dead_letters.bury(letter, hold=parked if holds else None)
+        if parked.id and not holds:
+            await self._unit.parking.settle([parked], "dead", now)
+        self._counts["dead_letters"] += 1
+        self.tell(parked, arrival, Outcome.DEAD, error=error, reason=reason)
+        return holds
+
+    def count(self, name: str, number: int = 1) -> None:
+        self._counts[name] += number
+
+    async def finish(self) -> None:
+        """Write what is written once a transaction: the emitted events and the counts."""
+        if self.messages and (absorbed := await self._outlet.put(self._unit, self.messages)):
+            self._counts["duplicates_absorbed"] += absorbed
+        for name, number in self._counts.items():
+            await self._unit.counters.add(self._reactor.service, name, number)
+        if self.sees_recorded:
+            for turn in self.turns:
+                self._observers.at(Point.RECORDED, (turn,))
+
+    def committed(self) -> None:
+        """The transaction is durable."""
+        if self.sees_committed and self.turns:
+            self._observers.at(Point.COMMITTED, self.turns)
+
+    def tell(
+        self,
+        subject: Delivery | Parked,
+        arrival: Arrival | None,
+        outcome: Outcome,
+        *,
+        error: BaseException | None = None,
+        emitted: int = 0,
+        reason: str | None = None,
+        retry_seconds: float | None = None,
+    ) -> None:
+        """Tell observers how a turn was decided, and keep it for those of the commit."""
+        turn = turn_of(self._reactor, subject, arrival, outcome)
+        turn = msgspec.structs.replace(
+            turn,
+            emitted=emitted,
+            reason=None if reason is None else str(reason),
+            retry_seconds=retry_seconds,
+            error=_line(error) if error is not None else None,
+        )
+        if self._keeps:
+            self.turns.append(turn)
+        if self.sees_decided:
+            self._observers.at(Point.DECIDED, (turn,))
+        if error is not None and self._sees_failed:
+            self._observers.at(Point.FAILED, (turn,))
+
+
+def turn_of(
+    reactor: Reactor, subject: Delivery | Parked, arrival: Arrival | None, outcome: Outcome | None = None
+) -> Turn:
+    """What observers are told of a delivery meeting this reaction."""
+    parked = isinstance(subject, Parked)
+    return Turn(
+        reaction=reactor.id,
+        place=reactor.place,
+        topic=subject.topic,
+        event_id=subject.event_id if isinstance(subject, Parked) else subject.id,
+        correlation_id=arrival.correlation_id if arrival else None,
+        key=subject.key,
+        attempt=max(subject.attempts, 1) if parked else 1,
+        outcome=outcome,
+    )
+
+
+def _line(error: BaseException) -> str:
+    return f"{type(error).__qualname__}: {error}"

@@ -1,0 +1,1 @@
+"""Observers: what people and machines are told of the turns."""
