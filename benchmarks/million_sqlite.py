@@ -1,0 +1,45 @@
+"""Is the millionth workflow as fast as the first, in as much memory and as large a file?
+
+A million workflows in ten slices, with the log, inbox and outbox kept for a few seconds only. The services'
+own rows are a ring of 10,000 orders written over and over, filled before the first slice, so that what grows
+is minuet's.
+"""
+
+from benchmarks.question import Program, Question, Ratio, Row
+
+SLICES = 10
+NAMES = [f"{slice_:02}" for slice_ in range(1, SLICES + 1)]
+
+QUESTION = Question(
+    name="million_sqlite",
+    asks="a million workflows with short retention, in ten slices",
+    rows=(
+        Row("slice_01", "workflows/s", "the first tenth"),
+        *(Row(f"slice_{name}", "workflows/s") for name in NAMES[1:-1]),
+        Row(f"slice_{SLICES}", "workflows/s", "the last tenth"),
+        Row("memory_01", "MiB", "resident memory after the first tenth"),
+        Row(f"memory_{SLICES}", "MiB", "resident memory after the last"),
+        Row("file_01", "MiB", "file and write-ahead log after the first tenth"),
+        Row(f"file_{SLICES}", "MiB", "file and write-ahead log after the last"),
+    ),
+    programs=(
+        Program(
+            "minuet_million",
+            "million",
+            (
+                *(f"slice_{name}" for name in NAMES),
+                "memory_01",
+                f"memory_{SLICES}",
+                "file_01",
+                f"file_{SLICES}",
+            ),
+            workflows=1_000_000,
+            limit_s=3_600,
+        ),
+    ),
+    ratios=(
+        Ratio("last_vs_first", f"slice_{SLICES}", "slice_01", at_least=0.9),
+        Ratio("memory_last_vs_first", f"memory_{SLICES}", "memory_01", at_most=1.1),
+        Ratio("file_last_vs_first", f"file_{SLICES}", "file_01", at_most=1.5),
+    ),
+)
