@@ -1,0 +1,98 @@
+"""Many workflows on minuet with short retention: each tenth's speed, memory and file at first and at last."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+from benchmarks.programs.measurement import answer, asked
+from benchmarks.programs.minuet_chain import PUBLISHERS, Flight
+from benchmarks.programs.minuet_services import Chain, app_on, run
+from benchmarks.programs.order import FILE, INSERT, check_state, create
+
+SLICES = 10
+RING = 10_000
+"""How many orders there are before their numbers come round again; each service's rows are written over
+then."""
+RETENTION = "5s"
+"""How long log, inbox and outbox are kept."""
+
+REPLACE = {service: insert.replace("INSERT", "REPLACE") for service, insert in INSERT.items()}
+
+
+class Watch:
+    """Notes the time, the memory and the file at the end of each slice."""
+
+    def __init__(self, slice_workflows: int, file: Path) -> None:
+        self._each = slice_workflows
+        self._file = file
+        self._ended = 0
+        self._since = time.perf_counter()
+        self.numbers: dict[str, float] = {}
+
+    def landed(self) -> None:
+        """One more workflow's last reaction runs."""
+        self._ended += 1
+        if self._ended % self._each:
+            return
+        now = time.perf_counter()
+        place = self._ended // self._each
+        self.numbers[f"slice_{place:02}"] = self._each / (now - self._since)
+        if place in (1, SLICES):
+            self.numbers[f"memory_{place:02}"] = resident_mib()
+            self.numbers[f"file_{place:02}"] = size_mib(self._file)
+        self._since = now
+
+
+def resident_mib() -> float:
+    """This process's resident memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def size_mib(file: Path) -> float:
+    """The database with its write-ahead log and its index of that."""
+    parts = (file.with_name(file.name + suffix) for suffix in ("", "-wal", "-shm"))
+    return sum(part.stat().st_size for part in parts if part.exists()) / 2**20
+
+
+async def slices(file: Path, workflows: int) -> dict[str, float]:
+    """Fill the ring, then feed ten slices."""
+    each = max(1, workflows // SLICES)
+    flight = Flight(RING)
+    watch: Watch | None = None
+
+    def landed() -> None:
+        flight.landed()
+        if watch is not None:
+            watch.landed()
+
+    chain = Chain(landed, insert=REPLACE)
+    async with app_on(file, chain.services, retention=RETENTION).running():
+        await feed(flight, chain, RING)
+        flight, watch = Flight(each * SLICES), Watch(each, file)
+        await feed(flight, chain, each * SLICES)
+        return watch.numbers
+
+
+async def feed(flight: Flight, chain: Chain, workflows: int) -> None:
+    """Publish so many orders concurrently and wait for the last one's end."""
+    numbers = (number % RING for number in range(workflows))
+    async with asyncio.TaskGroup() as publishers:
+        for _ in range(PUBLISHERS):
+            publishers.create_task(flight.publish(chain.orders, numbers))
+    await flight.over.wait()
+
+
+def main() -> None:
+    """Measure once on a fresh file."""
+    task = asked(["million"])
+    file = task.directory / FILE
+    create(file, "state", "ring")
+    numbers = run(slices(file, task.workflows))
+    check_state(file, RING)
+    answer(numbers)
+
+
+if __name__ == "__main__":
+    main()
