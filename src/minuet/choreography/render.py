@@ -13,6 +13,7 @@ from minuet.choreography.manifest import Manifest, ReactionEntry, ServiceEntry
 
 STARTS = "#d7f0dd"
 ENDS = "#f6ddc9"
+INK = "#1d1d1f"
 
 
 class Arrow(NamedTuple):
@@ -41,7 +42,7 @@ def mermaid(manifest: Manifest) -> str:
         lines.append(f"    {nodes[arrow.source]} {line}{label} {nodes[arrow.target]}")
     for name, colour, marked in (("starts", STARTS, starts(manifest)), ("ends", ENDS, ends(manifest))):
         if marked:
-            lines.append(f"    classDef {name} fill:{colour}")
+            lines.append(f"    classDef {name} fill:{colour},color:{INK}")
             lines.append(f"    class {','.join(nodes[event] for event in marked)} {name}")
     return "\n".join(lines) + "\n"
 
@@ -51,12 +52,10 @@ def dot(manifest: Manifest) -> str:
     lines = ["digraph choreography {", "    rankdir=LR;", "    node [shape=box];"]
     colours = dict.fromkeys(ends(manifest), ENDS) | dict.fromkeys(starts(manifest), STARTS)
     for event in events(manifest):
-        fill = (
-            f', style="rounded,filled", fillcolor="{colours[event]}"'
-            if event in colours
-            else ", style=rounded"
+        filled = (
+            f'style="rounded,filled", fillcolor="{colours[event]}"' if event in colours else "style=rounded"
         )
-        lines.append(f"    {quoted(event)} [shape=box{fill}];")
+        lines.append(f"    {quoted(event)} [{filled}];")
     for number, service in enumerate(manifest.services):
         lines.append(f"    subgraph cluster_{number} {{")
         lines.append(f"        label={quoted(service.name)};")
@@ -73,8 +72,12 @@ def dot(manifest: Manifest) -> str:
 
 
 def events(manifest: Manifest) -> tuple[str, ...]:
-    """The event types, one node each."""
-    return tuple(contract.type for contract in manifest.contracts)
+    """The event types, one node each; a manifest of another's making may name some without a contract."""
+    described = [contract.type for contract in manifest.contracts]
+    owned = [event for service in manifest.services for event in service.owns]
+    moved = [event for reaction in manifest.reactions for event in (*reaction.takes, *reaction.emits)]
+    bounds = [event for workflow in manifest.workflows for event in (*workflow.starts, *workflow.ends)]
+    return tuple(dict.fromkeys([*described, *owned, *moved, *bounds]))
 
 
 def inside(manifest: Manifest, service: ServiceEntry) -> Iterator[tuple[str, str]]:
@@ -137,7 +140,7 @@ def distinct(nodes: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Each node with letters, digits and underscores only; a second of the same spelling is numbered."""
     taken: set[str] = set()
     for node in nodes:
-        plain = re.sub(r"\W+", "_", node, flags=re.ASCII).strip("_")
+        plain = re.sub(r"\W+", "_", node, flags=re.ASCII).strip("_") or "node"
         spelling, number = plain, 1
         while spelling in taken:
             number += 1
@@ -148,9 +151,11 @@ def distinct(nodes: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def escaped_mermaid(text: str) -> str:
     """Text between double quotes in Mermaid, which escapes by HTML's entities with `#` for `&`."""
-    return text.replace("#", "#35;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
+    line = " ".join(text.split())
+    return line.replace("#", "#35;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
 
 
 def quoted(text: str) -> str:
-    """A DOT string."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    """A DOT string, on one line."""
+    line = " ".join(text.split())
+    return '"' + line.replace("\\", "\\\\").replace('"', '\\"') + '"'

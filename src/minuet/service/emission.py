@@ -119,6 +119,8 @@ def described(result: object) -> str:
         return "None"
     name = spelled(type(result))
     if isinstance(result, (list, tuple)):
-        items = [spelled(type(item)) for item in cast("list[object]", result)[:6]]
-        return f"{name}[{', '.join(items[:5])}{', ...' if len(items) > 5 else ''}]"
+        items = cast("list[object] | tuple[object, ...]", result)
+        kinds = list(dict.fromkeys(spelled(type(item)) for item in items))
+        counted = f", {len(items)} in all" if len(items) > len(kinds) else ""
+        return f"{name}[{', '.join(kinds)}]{counted}"
     return name

@@ -86,8 +86,9 @@ def when_of(asked: Options, takes: tuple[Contract, ...], where: Declared) -> Cal
     when = asked.when
     if when is None:
         return None
+    name: str = getattr(when, "__name__", repr(when))
     if not callable(when) or inspect.iscoroutinefunction(when):
-        raise where.refuse(f"has when={when!r}. It is a plain function of the event that says yes or no.")
+        raise where.refuse(f"has when={name}. It is a plain function of the event that says yes or no.")
     if isinstance(when, types.FunctionType):
         refuse_mismatch(when, takes, where)
     return cast("Callable[..., bool]", when)

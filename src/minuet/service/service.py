@@ -69,7 +69,7 @@ class Service:
     def __init__(self, name: str, owns: Sequence[type[object]] = ()) -> None:
         where = Declared(f"Service {name}", place_of_caller())
         if not NAME.fullmatch(name):
-            raise where.refuse(
+            raise Declared(f"Service {name!r}", where.place).refuse(
                 "cannot have this name, which names a consumer group and tables too. Write lower case "
                 "letters, digits, `_` and `-`, a letter first, such as `payments`."
             )

@@ -94,9 +94,10 @@ def read_parameters(
             needs.append(Need(name, hints[name], optional=parameter.default is not inspect.Parameter.empty))
     if not events:
         named = ", ".join(f"{need.parameter}: {spelled(need.type)}" for need in needs)
+        none = f"none of its parameters ({named}) is annotated with one" if needs else "it has no parameters"
         raise where.refuse(
-            f"takes no event: none of its parameters ({named}) is annotated with one. Annotate exactly one "
-            "with a class derived from minuet.Event, or one that @contract decorates."
+            f"takes no event: {none}. Annotate exactly one with"
+            " a class derived from minuet.Event, or one that @contract decorates."
         )
     if len(events) > 1:
         named = " and ".join(name for name, _ in events)
@@ -187,8 +188,9 @@ def emitted(members: tuple[object, ...], annotation: object, where: Declared) ->
     for member in members:
         contract = contract_named(member)
         if contract is None:
+            which = "which" if member is annotation else f"in which {spelled(member)}"
             raise where.refuse(
-                f"returns {spelled(annotation)}, in which {spelled(member)} is not an event. What it returns "
+                f"returns {spelled(annotation)}, {which} is not an event. What it returns "
                 f"is {GRAMMAR}, where A and B derive from minuet.Event or are decorated with @contract."
             )
         contracts.append(contract)

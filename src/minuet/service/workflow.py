@@ -4,7 +4,7 @@ from types import UnionType
 
 from minuet.contracts.contract import Contract
 from minuet.contracts.duration import Duration, seconds
-from minuet.errors import Place, place_of_caller
+from minuet.errors import DeclarationError, Place, place_of_caller
 from minuet.service.annotation import alternatives, contract_named, spelled
 from minuet.service.declaration import Declared
 from minuet.service.service import NAME
@@ -36,7 +36,7 @@ class Workflow:
     ) -> None:
         where = Declared(f"Workflow {name}", place_of_caller())
         if not NAME.fullmatch(name):
-            raise where.refuse(
+            raise Declared(f"Workflow {name!r}", where.place).refuse(
                 "cannot have this name. Write lower case letters, digits, `_` and `-`, a letter first."
             )
         self.name = name
@@ -46,7 +46,7 @@ class Workflow:
         both = [contract.type for contract in self.starts if contract in self.ends]
         if both:
             raise where.refuse(f"both starts and ends with {' and '.join(both)}. Remove it from one.")
-        self.within_seconds = None if within is None else seconds(within)
+        self.within_seconds = None if within is None else limit(within, where)
 
     def __repr__(self) -> str:
         starts = " | ".join(contract.type for contract in self.starts)
@@ -55,15 +55,24 @@ class Workflow:
         return f"<Workflow {self.name}: {starts} -> {ends}{limit}>"
 
 
+def limit(within: Duration, where: Declared) -> float:
+    """The limit in seconds."""
+    try:
+        return seconds(within)
+    except DeclarationError as error:
+        raise where.refuse(f"has within={within!r}. {error}") from None
+
+
 def events(keyword: str, annotation: object, where: Declared) -> tuple[Contract, ...]:
     """The contracts of an event's class or of a union of them."""
     contracts: list[Contract] = []
     for member in alternatives(annotation):
         contract = contract_named(member)
         if contract is None:
+            which = "which" if member is annotation else f"in which {spelled(member)}"
             raise where.refuse(
-                f"has {keyword}={spelled(annotation)}, in which {spelled(member)} is not an event. Write an "
-                "event's class, or several as `A | B`."
+                f"has {keyword}={spelled(annotation)}, {which} is not an event. Write an event's "
+                "class, or several as `A | B`."
             )
         contracts.append(contract)
     return tuple(contracts)
