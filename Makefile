@@ -35,6 +35,7 @@ docs: .venv/installed  ## write the generated parts of README and docs anew
 lock: .venv/installed  ## choose the versions in requirements/ anew
 	$(BIN)/uv pip compile $(LOCKED) --extra dev --output-file requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCKED) --extra fast --output-file requirements/run.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCKED) --output-file requirements/bench-peers.txt requirements/bench-peers.in
 
 LOCKED := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package minuet

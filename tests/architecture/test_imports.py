@@ -38,13 +38,13 @@ def test_the_contracts_hold() -> None:
     ("module", "planted", "broken"),
     [
         (
-            "brokers/sqlite.py",
+            "brokers/planted.py",
             "import minuet.brokers.memory",
             "Adapters never know each other",
         ),
         (
-            "stores/sqlite.py",
-            "import minuet.stores.memory",
+            "stores/planted.py",
+            "import minuet.stores.sqlite",
             "Adapters never know each other",
         ),
         (

@@ -6,12 +6,21 @@ import sys
 import tomllib
 import zipfile
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
 from tests.architecture.repository import PACKAGE, ROOT, files
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+# What the command line, payload adapters and tests use, and declarations do without.
+OTHERS = {"attr", "attrs", "hypothesis", "pydantic", "pytest", "rich", "typer", "uvloop", "watchfiles"}
+
+
+def locked(file: Path) -> list[str]:
+    """The requirements of a locked file, each with its hashes."""
+    return re.split(r"\n(?=\S)", file.read_text())
 
 
 def test_the_wheel_holds_every_file_of_the_package(tmp_path) -> None:
@@ -42,19 +51,18 @@ def test_importing_the_package_loads_no_one_elses_machinery() -> None:
     code = "import sys, minuet; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert (
-        loaded
-        & {"attr", "attrs", "hypothesis", "pydantic", "pytest", "rich", "typer", "uvloop", "watchfiles"}
-        == set()
-    )
+    assert loaded & OTHERS == set()
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "requirements").glob("*.txt")), ids=lambda file: file.stem)
+def test_a_locked_requirement_is_one_version_with_its_hashes(file) -> None:
+    """Whoever installs them gets what we tested, byte for byte."""
+    exact = re.compile(r"[a-z0-9-]+==\S+ .*--hash=sha256:", re.DOTALL)
+    assert [requirement for requirement in locked(file) if not exact.match(requirement)] == []
 
 
 @pytest.mark.parametrize("name", ["dev", "run"])
-def test_locked_requirements_are_exact_and_hashed(name) -> None:
-    """Each locked requirement names one version and its hashes, and all that the package needs is there."""
-    locked = re.split(r"\n(?=\S)", (ROOT / "requirements" / f"{name}.txt").read_text())
-    assert [
-        line for line in locked if not re.match(r"[a-z0-9-]+==\S+ .*--hash=sha256:", line, re.DOTALL)
-    ] == []
-    names = {line.partition("==")[0] for line in locked}
-    assert {re.split(r"[>=<\[;]", requirement)[0] for requirement in PROJECT["dependencies"]} <= names
+def test_what_the_package_needs_is_locked(name) -> None:
+    """The package's dependencies are all among the locked requirements."""
+    names = {requirement.partition("==")[0] for requirement in locked(ROOT / "requirements" / f"{name}.txt")}
+    assert {re.split(r"[>=<\[;]", needed)[0] for needed in PROJECT["dependencies"]} <= names

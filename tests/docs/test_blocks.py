@@ -4,7 +4,6 @@ import pytest
 
 from tools.documents.blocks import Command, blocks_of, blurred, commands_of, console, rewritten, same, tidy
 from tools.documents.performance import BlockFailed, performed
-from tools.documents.tables import filled
 
 DOCUMENT = """\
 # A title
@@ -96,26 +95,3 @@ def test_output_is_shown_without_blanks_at_its_edges() -> None:
     """What cannot be seen is not compared."""
     assert tidy("a  \n\n  b\n\n\n") == "a\n\n  b\n"
     assert tidy("\n \n") == ""
-
-
-def test_a_generated_part_is_made_of_the_benchmarks_results(tmp_path) -> None:
-    """The speed table comes from the results file of its question, and replaces what stood there."""
-    results = tmp_path / "benchmarks" / "results"
-    results.mkdir(parents=True)
-    (results / "chain.json").write_text(
-        '{"question": "chain", "machine": {}, "ratios": {"vs_ceiling": 0.4321},'
-        ' "rows": [{"name": "minuet", "unit": "workflows/s", "runs": [9000, 12000.4], "median": 10500.2}]}'
-    )
-    document = "before\n<!-- generated: speed chain -->\nold\n<!-- end -->\nafter\n"
-    assert filled(document, tmp_path) == (
-        "before\n<!-- generated: speed chain -->\n"
-        "| | median | lowest | highest | |\n|---|---:|---:|---:|---|\n"
-        "| minuet | 10,500 | 9,000 | 12,000 | workflows/s |\n\n`vs_ceiling` 0.432.\n"
-        "<!-- end -->\nafter\n"
-    )
-
-
-def test_a_generated_part_that_nobody_makes_is_an_error(tmp_path) -> None:
-    """A table's name that does not exist is refused, with those that do."""
-    with pytest.raises(ValueError, match=r"there are: .*speed"):
-        filled("<!-- generated: weather -->\n<!-- end -->\n", tmp_path)

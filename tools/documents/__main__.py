@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.progress import track
 
 from tools.documents.blocks import rewritten, same
+from tools.documents.parts import filled
 from tools.documents.performance import performed
-from tools.documents.tables import filled
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,7 +55,7 @@ def written(document: str) -> str:
 
     Output marked unstable stays as it is while it says the same.
     """
-    document = filled(document, ROOT)
+    document = filled(document)
     texts = [
         (block, block.text if same(block.text, text, unstable="unstable" in block.words) else text)
         for block, text in performed(document)
