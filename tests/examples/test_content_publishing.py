@@ -1,6 +1,9 @@
 """Videos go from upload to publication, or are told why not."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +15,9 @@ from minuet.examples.content_publishing.events import (
     VideoRejected,
     VideoUploaded,
 )
+from minuet.ports.observer import Outcome
 from minuet.stores.sqlite import MemoryStore
+from tests.examples.finish import Finish
 
 
 @pytest.mark.parametrize(
@@ -64,3 +69,26 @@ def test_a_video_is_published_once_with_its_last_rendition() -> None:
         return list(outcomes)
 
     assert asyncio.run(run()) == [None, VideoPublished(video_id="v", heights=(360, 720))]
+
+
+def test_uploads_end_published_or_rejected(tmp_path: Path) -> None:
+    """Three of the four videos are published, each once and in all its sizes, and one breaks a rule."""
+    database = tmp_path / "content.db"
+    finish = Finish(lambda seen: seen.ended["publishing.publish", Outcome.HANDLED] == 8)
+
+    async def run() -> None:
+        url = f"sqlite:///{database}"
+        app = content.build(url, url)
+        app.observers = (finish,)
+        await content.play(app)
+        await content.play(app)
+        async with app.running():
+            await finish.wait()
+
+    asyncio.run(run())
+    assert finish.emitted["publishing.publish"] == 3
+    with closing(sqlite3.connect(database)) as connection:
+        verdicts = dict(connection.execute("SELECT video_id, rule FROM moderation_verdicts"))
+        sizes = dict(connection.execute("SELECT video_id, count(*) FROM publishing_renditions GROUP BY 1"))
+    assert verdicts == {"v1": None, "v2": None, "v3": "no medical claims", "v4": None}
+    assert sizes == {"v1": 3, "v2": 1, "v4": 4}

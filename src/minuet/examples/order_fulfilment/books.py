@@ -57,7 +57,7 @@ SERVICE_OF = {
 
 def read_books(file: Path) -> Counter[Effect]:
     """Read every effect from the services' tables in an SQLite file, and how often it stands there."""
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+    with closing(reader(file)) as connection:
         query = " UNION ALL ".join([*EFFECTS.values(), DETAILS])
         return Counter(map(Effect._make, connection.execute(query)))
 
@@ -68,8 +68,10 @@ def progress(file: Path) -> dict[str, int]:
     It is cheap enough to ask a few times a second. A service that has not started yet, and so has no tables,
     counts 0.
     """
-    counts: dict[str, int] = {}
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+    counts = dict.fromkeys(EFFECTS, 0)
+    if not file.exists():
+        return counts
+    with closing(reader(file)) as connection:
         for service, query in EFFECTS.items():
             try:
                 (counts[service],) = connection.execute(
@@ -78,8 +80,12 @@ def progress(file: Path) -> dict[str, int]:
             except sqlite3.OperationalError as error:
                 if "no such table" not in str(error):
                     raise
-                counts[service] = 0
     return counts
+
+
+def reader(file: Path) -> sqlite3.Connection:
+    """Open an SQLite file that others write to; this connection cannot."""
+    return sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
 
 
 def progress_of(effects: Counter[Effect]) -> dict[str, int]:

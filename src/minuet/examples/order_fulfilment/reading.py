@@ -20,7 +20,6 @@ GOODS = re.compile(r"[0-9]{5}")
 QUANTITY = re.compile(r"-?[0-9]{1,7}")
 PRICE = re.compile(r"-?[0-9]{1,7}(\.[0-9]{1,9})?")
 
-
 Kind: TypeAlias = Literal["order", "return", "rejected"]
 
 
