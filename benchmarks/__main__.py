@@ -32,9 +32,7 @@ def main() -> int:
             continue
         file = report.write(answer, results)
         console.print(report.table(named[name], answer))
-        console.print(
-            f"Kept in {file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}.\n"
-        )
+        console.print(f"Kept in {file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}.\n")
     return failed
 
 
@@ -52,16 +50,10 @@ def _ask(question: Question, settings: Settings, console: Console) -> report.Ans
 def _arguments() -> argparse.Namespace:
     names = [question.name for question in QUESTIONS]
     ways = sorted({program.way for question in QUESTIONS for program in question.programs})
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Measure minuet beside its peers."
-    )
-    parser.add_argument(
-        "questions", nargs="*", metavar="QUESTION", help=f"of {', '.join(names)}; all if none is named"
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure minuet beside its peers.")
+    parser.add_argument("questions", nargs="*", metavar="QUESTION", help=f"of {', '.join(names)}; all if none is named")
     parser.add_argument("--runs", type=int, help="rounds, in place of the question's own number")
-    parser.add_argument(
-        "--scale", type=float, default=1.0, help="a factor on how much each run does; 0.1 for a look"
-    )
+    parser.add_argument("--scale", type=float, default=1.0, help="a factor on how much each run does; 0.1 for a look")
     parser.add_argument(
         "--without",
         action="append",
@@ -71,12 +63,8 @@ def _arguments() -> argparse.Namespace:
         help=f"leave out one of {', '.join(ways)}",
     )
     parser.add_argument("--no-gate", action="store_true", help="do not wait for the disk's fast regime")
-    parser.add_argument(
-        "--directory", type=Path, default=SCRATCH, help="where runs put their files; the disk measured"
-    )
-    parser.add_argument(
-        "--results", type=Path, help="where answers are kept; a partial run's go to .bench/results"
-    )
+    parser.add_argument("--directory", type=Path, default=SCRATCH, help="where runs put their files; the disk measured")
+    parser.add_argument("--results", type=Path, help="where answers are kept; a partial run's go to .bench/results")
     read = parser.parse_args()
     for name in read.questions:
         if name not in names:

@@ -17,9 +17,7 @@ QUESTION = Question(
         Row("commit_p50", "us", "a bare commit by hand, median"),
         Row("commit_p99", "us", "a bare commit by hand, 99th percentile"),
     ),
-    programs=(
-        Program("minuet_idle", "idle", ("hop_p50", "hop_p99", "commit_p50", "commit_p99"), workflows=300),
-    ),
+    programs=(Program("minuet_idle", "idle", ("hop_p50", "hop_p99", "commit_p50", "commit_p99"), workflows=300),),
     ratios=(
         Ratio("hop_vs_commit", "hop_p50", "commit_p50", at_most=3),
         Ratio("hop_p99_vs_commit_p99", "hop_p99", "commit_p99"),

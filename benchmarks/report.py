@@ -117,9 +117,7 @@ def table(question: Question, answer: Answer) -> Table:
     for ratio in question.ratios:
         if ratio.name in answer.ratios:
             value = answer.ratios[ratio.name]
-            shown.add_row(
-                ratio.name, figure(value), "", Text(ratio.promise(), style=_style(ratio.kept(value)))
-            )
+            shown.add_row(ratio.name, figure(value), "", Text(ratio.promise(), style=_style(ratio.kept(value))))
     return shown
 
 

@@ -88,9 +88,7 @@ def _start(program: Program, interpreter: Path, scale: float, directory: Path) -
         f"--directory={directory}",
     ]
     try:
-        ended = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=program.limit_s
-        )
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=program.limit_s)
     except subprocess.TimeoutExpired as error:
         raise RunFailed(f"{program.way} had not ended after {program.limit_s:g} s.") from error
     if ended.returncode:

@@ -42,9 +42,7 @@ def _question(question: Question, answer: report.Answer) -> str:
     ]
     for row in question.rows:
         if row.meaning and row.name in medians:
-            promise = (
-                f"; promised: at most {question.at_most[row.name]:g}" if row.name in question.at_most else ""
-            )
+            promise = f"; promised: at most {question.at_most[row.name]:g}" if row.name in question.at_most else ""
             lines.append(f"| {row.meaning} | {report.figure(medians[row.name])} | {row.unit}{promise} |")
     for ratio in question.ratios:
         if ratio.name in answer.ratios:
@@ -78,9 +76,7 @@ def main() -> int:
             continue
         text = document.read_text()
         if (new := rewritten(text, tables)) != text:
-            sys.stdout.write(
-                f"{document.relative_to(ROOT)} {'is behind the results' if check else 'rewritten'}\n"
-            )
+            sys.stdout.write(f"{document.relative_to(ROOT)} {'is behind the results' if check else 'rewritten'}\n")
             behind = 1
             if not check:
                 document.write_text(new)

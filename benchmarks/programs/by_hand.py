@@ -38,8 +38,7 @@ BATCH = 100
 
 INTO_LOG = "INSERT INTO minuet_log (topic, key, id, source, headers, body) VALUES (?, ?, ?, ?, ?, ?)"
 INTO_POSITIONS = (
-    "INSERT INTO minuet_positions VALUES (?, ?) "
-    "ON CONFLICT (consumer) DO UPDATE SET position = excluded.position"
+    "INSERT INTO minuet_positions VALUES (?, ?) ON CONFLICT (consumer) DO UPDATE SET position = excluded.position"
 )
 
 
@@ -99,9 +98,7 @@ def commit_per_hop(connection: sqlite3.Connection, batch: Batch) -> None:
     feed(connection, batch)
     for step, service in enumerate(SERVICES):
         insert = INSERT[service]
-        for number, (row, logged) in enumerate(
-            zip(batch.orders, batch.logged[step + 1], strict=True), batch.first
-        ):
+        for number, (row, logged) in enumerate(zip(batch.orders, batch.logged[step + 1], strict=True), batch.first):
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(insert, row)
             connection.execute(INTO_LOG, logged)

@@ -101,9 +101,7 @@ class Chain:
     leaves its row as `Writes`.
     """
 
-    def __init__(
-        self, told: Callable[[], None], *, insert: Mapping[str, str] = INSERT, awaiting: bool = False
-    ) -> None:
+    def __init__(self, told: Callable[[], None], *, insert: Mapping[str, str] = INSERT, awaiting: bool = False) -> None:
         self.orders = Service("orders", owns=[OrderRequested, OrderAccepted])
         self.payments = Service("payments", owns=[PaymentTaken])
         self.inventory = Service("inventory", owns=[StockReserved])

@@ -32,9 +32,7 @@ def chain_of(dbos: Any, datasource: Any) -> Callable[[Work], str]:
     text = importlib.import_module("sqlalchemy").text
 
     def step(service: str) -> Callable[[Work], Work]:
-        insert = text(
-            INSERT[service].replace("?, ?, ?, ?, ?, ?", ", ".join(f":{field}" for field in order(0)._fields))
-        )
+        insert = text(INSERT[service].replace("?, ?, ?, ?, ?, ?", ", ".join(f":{field}" for field in order(0)._fields)))
 
         def react(placed: Work) -> Work:
             datasource.sql_session().execute(insert, placed)
@@ -81,9 +79,7 @@ def main() -> None:
         for number in range(task.workflows):
             fulfil(order(number)._asdict())
     else:
-        for handle in [
-            dbos.start_workflow(fulfil, order(number)._asdict()) for number in range(task.workflows)
-        ]:
+        for handle in [dbos.start_workflow(fulfil, order(number)._asdict()) for number in range(task.workflows)]:
             handle.get_result()
     seconds = time.perf_counter() - started
 

@@ -103,9 +103,7 @@ def check_state(file: Path, workflows: int, services: Sequence[str] = SERVICES) 
     """A speed counts only if the work was done: every service holds exactly one row an order."""
     connection = sqlite3.connect(file)
     for name in services:
-        [(rows, orders)] = connection.execute(
-            f"SELECT count(*), count(DISTINCT order_id) FROM {name}_state"
-        ).fetchall()
+        [(rows, orders)] = connection.execute(f"SELECT count(*), count(DISTINCT order_id) FROM {name}_state").fetchall()
         if (rows, orders) != (workflows, workflows):
             raise SystemExit(f"{name} holds {rows} rows of {orders} orders where {workflows} were fed.")
     connection.close()

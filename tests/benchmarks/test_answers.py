@@ -40,9 +40,7 @@ def test_ratios_divide_medians_and_need_both_rows(answer: report.Answer) -> None
     assert answer.ratios == {"vs_best": 0.6}
 
 
-def test_the_file_holds_exactly_question_machine_rows_and_ratios(
-    answer: report.Answer, tmp_path: Path
-) -> None:
+def test_the_file_holds_exactly_question_machine_rows_and_ratios(answer: report.Answer, tmp_path: Path) -> None:
     """Other programs read the results, so their form is fixed."""
     kept = json.loads(report.write(answer, tmp_path).read_bytes())
     assert list(kept) == ["question", "machine", "rows", "ratios"]
