@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -79,7 +79,7 @@ class App:
         self.broker = broker
         self.store = store if store is not None else broker if isinstance(broker, str) else "memory://"
         self.observers = tuple(observers) if observers is not None else (LogObserver(),)
-        self.provide: Mapping[object, object] = dict(provide or {})
+        self.provide: Mapping[object, object] = {kind: value for kind, value in (provide or {}).items()}  # noqa: C416  # wider keys
         self.retention_seconds = seconds(retention)
         self.stop_seconds = seconds(stop_within)
         self.clock = clock or SystemClock()
@@ -105,13 +105,13 @@ class App:
             check_needs(service, self.provide, store.capabilities)
 
     @asynccontextmanager
-    async def connected(self) -> AsyncIterator[App]:
+    async def connected(self) -> AsyncGenerator[App]:
         """Services may emit; nothing is consumed. For a web process or a script."""
         async with self._opened(()):
             yield self
 
     @asynccontextmanager
-    async def running(self, services: Collection[str] | None = None) -> AsyncIterator[App]:
+    async def running(self, services: Collection[str] | None = None) -> AsyncGenerator[App]:
         """Services emit and react: all of them, or those named. Leaving stops gracefully."""
         chosen = self._chosen(services)
         self.check(services)
@@ -151,7 +151,7 @@ class App:
         )
 
     @asynccontextmanager
-    async def _opened(self, consuming: Sequence[Service]) -> AsyncIterator[None]:
+    async def _opened(self, consuming: Sequence[Service]) -> AsyncGenerator[None]:
         broker, store = self._adapters()
         joined = broker.joined(store)
         observers = Observers(self.observers)
@@ -162,9 +162,7 @@ class App:
             stack.push_async_callback(broker.close)
             relay = None if joined is not None else Relay(store, broker, self.chance, observers)
             outlet: Outlet = (
-                JoinedOutlet(joined)
-                if joined is not None
-                else OutboxOutlet(self.clock, cast(Relay, relay).wake)
+                JoinedOutlet(joined) if joined is not None else OutboxOutlet(self.clock, cast("Relay", relay).wake)
             )
             writers = {s.name: MessageWriter(s.name, broker.capabilities) for s in self.services}
             await self._prepare(consuming, store, broker)
@@ -175,9 +173,7 @@ class App:
             builder = _LaneBuilder(self, store, broker, joined, outlet, observers)
             for service in consuming:
                 builder.add(service, reactors[service.name])
-            housekeeping = Housekeeping(
-                store, broker, self.clock, observers, self.retention_seconds, lambda: worker.wake()
-            )
+            housekeeping = Housekeeping(store, broker, self.clock, observers, self.retention_seconds)
             worker = Worker(builder.lanes, builder.feeds, relay, housekeeping, self.stop_seconds)
             store.listen(worker.wake)
             emitter = AppEmitter(store, outlet, writers, owners_of(self.services), self.clock, self.ids)
@@ -258,9 +254,7 @@ class _LaneBuilder:
                     inlets.append(inlet)
                     self._lane(reactor, inlet, changed)
             subscribe = _subscriber(self._broker, group)
-            self.feeds.append(
-                Feed(group.name, subscribe, inlets, self._app.clock, self._app.chance, self._observers)
-            )
+            self.feeds.append(Feed(group.name, subscribe, inlets, self._app.chance, self._observers))
 
     def _lane(self, reactor: Reactor, inlet: Inlet, changed: asyncio.Event) -> None:
         kind = TransactionalLane if reactor.transactional else ConcurrentLane
@@ -297,7 +291,7 @@ def _named(adapter: str | object) -> str:
 def run_loop(main: Coroutine[Any, Any, None]) -> None:
     """Run a program's main coroutine, on uvloop where it is installed."""
     try:
-        import uvloop
+        import uvloop  # noqa: PLC0415  # optional
     except ImportError:
         asyncio.run(main)
     else:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from minuet.contracts.contract import Contract
+from minuet.contracts.contract import Contract, Guarantee, OnDeadLetter
 from minuet.errors import StartupError
 from minuet.ports.broker import Capabilities, Group
 from minuet.ports.store import StoreCapabilities
 from minuet.service.context import Context, Transaction, Writes
-from minuet.service.reaction import Guarantee, Need, OnDeadLetter, Reaction
+from minuet.service.reaction import Need, Reaction
 from minuet.service.service import Service
 
 STRICTEST: tuple[Guarantee, ...] = ("effectively_once", "at_least_once", "at_most_once")
-BUILT_IN = (Transaction, Context, Writes)
+BUILT_IN: tuple[object, ...] = (Transaction, Context, Writes)
 
 
 def check_services(services: Sequence[Service]) -> None:
@@ -86,7 +86,10 @@ def guarantee_of(reaction: Reaction) -> Guarantee:
     if reaction.guarantee is not None:
         return reaction.guarantee
     asked = {contract.guarantee for contract in reaction.takes}
-    return next((guarantee for guarantee in STRICTEST if guarantee in asked), STRICTEST[0])
+    for guarantee in STRICTEST:
+        if guarantee in asked:
+            return guarantee
+    return STRICTEST[0]
 
 
 def on_dead_letter_of(reaction: Reaction) -> OnDeadLetter:

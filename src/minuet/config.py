@@ -16,12 +16,12 @@ class _FromUrl(Protocol):
 
 def open_broker(url: str) -> Broker:
     """The broker adapter that a URL names, not opened yet. Raises StartupError."""
-    return cast(Broker, _adapter("minuet.brokers", "broker", url).from_url(url))
+    return cast("Broker", _adapter("minuet.brokers", "broker", url).from_url(url))
 
 
 def open_store(url: str) -> Store:
     """The store adapter that a URL names, not opened yet. Raises StartupError."""
-    return cast(Store, _adapter("minuet.stores", "store", url).from_url(url))
+    return cast("Store", _adapter("minuet.stores", "store", url).from_url(url))
 
 
 def _adapter(group: str, kind: str, url: str) -> _FromUrl:
@@ -34,7 +34,7 @@ def _adapter(group: str, kind: str, url: str) -> _FromUrl:
             f"Check the word before '://', or install the package that brings a {scheme!r} {kind}."
         )
     try:
-        return cast(_FromUrl, point.load())
+        return cast("_FromUrl", point.load())
     except ImportError as error:
         raise StartupError(
             f"The {kind} for {scheme}:// needs a client library that is not installed ({error}). "

@@ -86,7 +86,7 @@ class MemoryBroker:
 
     def joined(self, store: Store) -> None:
         """Never: it shares no transaction with any store."""
-        return None
+        return
 
     async def trim(self, before: float, now: float, keep: frozenset[str]) -> int:
         self._marks.append((now, self._trimmed + len(self._log)))
@@ -136,9 +136,7 @@ class MemorySubscription:
             if found := self._take(limit):
                 return found
             await self.changed.wait()
-        raise BrokerClosed(
-            f"The subscription of {self._reading.group.name} is closed; nothing more will be received."
-        )
+        raise BrokerClosed(f"The subscription of {self._reading.group.name} is closed; nothing more will be received.")
 
     def _take(self, limit: int) -> list[Delivery]:
         reading, found = self._reading, list[Delivery]()

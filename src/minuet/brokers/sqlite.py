@@ -136,7 +136,7 @@ class SqliteSubscription:
         self._database = database
         self._group = group
         self._topics = _json(group.topics)
-        self._owner = owner
+        self.owner = owner
         self._siblings = siblings
         self._closed = False
         self.changed = asyncio.Event()
@@ -159,14 +159,14 @@ class SqliteSubscription:
             claims = connection.execute(SQL["claims"], (name,)).fetchall()
             dead = {owner for *_, owner in claims if owner is not None and not self._alive(owner)}
             mine: list[int] = []
-            blocked: set[str] = {key for _, key, owner in claims if owner not in (None, self._owner, *dead) and key}
+            blocked: set[str] = {key for _, key, owner in claims if owner not in (None, self.owner, *dead) and key}
             for seq, key, owner in claims:
                 if len(mine) == limit or (owner is not None and owner not in dead):
                     continue
                 if key in blocked:
                     continue
                 mine.append(seq)
-            connection.executemany(SQL["claim_again"], [(self._owner, name, seq) for seq in mine])
+            connection.executemany(SQL["claim_again"], [(self.owner, name, seq) for seq in mine])
             found = [_delivery(row) for row in connection.execute(SQL["read_claimed"], (_json(mine),)).fetchall()]
             waiting = {key for seq, key, _ in claims if key and seq not in set(mine)} - self._own_keys(claims)
             if len(found) < limit:
@@ -174,7 +174,7 @@ class SqliteSubscription:
         return found
 
     def _own_keys(self, claims: Sequence[tuple[int, str | None, str | None]]) -> set[str]:
-        return {key for _, key, owner in claims if key and owner == self._owner}
+        return {key for _, key, owner in claims if key and owner == self.owner}
 
     def _claim_new(self, connection: sqlite3.Connection, limit: int, blocked: set[str]) -> list[Delivery]:
         name = self._group.name
@@ -185,7 +185,7 @@ class SqliteSubscription:
         free = [d for d in rows if d.key is None or d.key not in blocked]
         taken = {d.token for d in free}
         connection.executemany(
-            SQL["claim"], [(name, d.token, d.key, self._owner if d.token in taken else None) for d in rows]
+            SQL["claim"], [(name, d.token, d.key, self.owner if d.token in taken else None) for d in rows]
         )
         connection.execute(SQL["move"], (rows[-1].token, name))
         return free
@@ -194,7 +194,7 @@ class SqliteSubscription:
         member, _, _ = owner.partition("/")
         if member != self._database.member:
             return self._database.alive(member)
-        return any(sibling._owner == owner for sibling in self._siblings)
+        return any(sibling.owner == owner for sibling in self._siblings)
 
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         await self._end(SQL["acknowledge"], deliveries)
@@ -204,7 +204,7 @@ class SqliteSubscription:
 
     async def _end(self, sql: str, deliveries: Sequence[Delivery]) -> None:
         async with self._database.writing() as connection:
-            connection.executemany(sql, [(self._group.name, d.token, self._owner) for d in deliveries])
+            connection.executemany(sql, [(self._group.name, d.token, self.owner) for d in deliveries])
         for sibling in self._siblings:
             sibling.changed.set()
         self._database.wake_neighbours()
@@ -215,7 +215,7 @@ class SqliteSubscription:
         self._closed = True
         self._siblings.remove(self)
         async with self._database.writing() as connection:
-            connection.execute(SQL["release_all"], (self._group.name, self._owner))
+            connection.execute(SQL["release_all"], (self._group.name, self.owner))
         self.changed.set()
         for sibling in self._siblings:
             sibling.changed.set()
@@ -264,7 +264,7 @@ class SqliteJoinedSubscription:
         self._topics_text = _json(group.topics)
         self._ahead: list[Delivery] = []
         self._position = -1
-        self._loaded = -1
+        self._loaded: int = -1
         self._wake = wake
         database.listen(wake)
 
@@ -304,7 +304,7 @@ class SqliteJoinedSubscription:
     async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:
         connection = unit.native
         assert isinstance(connection, sqlite3.Connection)
-        [(position,)] = connection.execute(SQL["position"], (self._group.name,)).fetchall()
+        position = _number(connection.execute(SQL["position"], (self._group.name,)))
         if position != self._position:
             self._ahead = []
             self._position = self._loaded = position
@@ -313,7 +313,8 @@ class SqliteJoinedSubscription:
             if last is None or last <= self._loaded:
                 return ()
             self._extend(
-                connection.execute(SQL["read"], (self._loaded, self._topics_text, READ_AHEAD)).fetchall(), last
+                connection.execute(SQL["read"], (self._loaded, self._topics_text, READ_AHEAD)).fetchall(),
+                last,
             )
         taken, self._ahead = self._ahead[:limit], self._ahead[limit:]
         if taken:
@@ -337,3 +338,9 @@ def _append(connection: sqlite3.Connection, messages: Sequence[Message]) -> tupl
         [(m.topic, m.key, m.id, m.source, _headers_text(m.headers), m.body) for m in messages],
     ).rowcount
     return before or 0, len(messages) - inserted
+
+
+def _number(cursor: sqlite3.Cursor) -> int:
+    """The one number that a query gives; 0 for none."""
+    [(number,)] = cursor.fetchall()
+    return int(number or 0)

@@ -30,7 +30,7 @@ def is_payload(cls: type) -> bool:
         issubclass(cls, msgspec.Struct)
         or dataclasses.is_dataclass(cls)
         or hasattr(cls, "__attrs_attrs__")
-        or _is_pydantic(cls)
+        or is_pydantic(cls)
     )
 
 
@@ -40,7 +40,7 @@ def field_names(cls: type) -> tuple[str, ...]:
         return cls.__struct_fields__
     if dataclasses.is_dataclass(cls):
         return tuple(field.name for field in dataclasses.fields(cls))
-    if _is_pydantic(cls):
+    if is_pydantic(cls):
         return tuple(cls.model_fields)
     return tuple(attribute.name for attribute in cls.__attrs_attrs__)
 
@@ -53,7 +53,7 @@ def field_type(cls: type, name: str) -> object:
 def codec_of(cls: type) -> Codec:
     """The codec of a payload class; NameError while an annotation names something not defined yet,
     TypeError for a field that JSON cannot carry."""
-    return _pydantic_codec(cls) if _is_pydantic(cls) else _msgspec_codec(cls)
+    return _pydantic_codec(cls) if is_pydantic(cls) else _msgspec_codec(cls)
 
 
 def _msgspec_codec(cls: type) -> Codec:
@@ -82,7 +82,7 @@ def _pydantic_codec(cls: type) -> Codec:
     return Codec(to_json, read, cls.model_json_schema)
 
 
-def _is_pydantic(cls: type) -> bool:
+def is_pydantic(cls: type) -> bool:
     pydantic = sys.modules.get("pydantic")
     return pydantic is not None and issubclass(cls, pydantic.BaseModel)
 

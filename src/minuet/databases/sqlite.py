@@ -17,11 +17,11 @@ import fcntl
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Literal, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
@@ -166,10 +166,10 @@ class GuardedConnection(sqlite3.Connection):
     def rollback(self) -> None:
         raise StoreUnavailable(NOT_YOURS.format("rollback()"))
 
-    def executescript(self, sql_script: str, /) -> sqlite3.Cursor:
+    def executescript(self, sql_script: str, /) -> sqlite3.Cursor:  # noqa: ARG002  # refused unseen
         raise StoreUnavailable(NOT_YOURS.format("executescript(), which commits first,"))
 
-    def __enter__(self) -> GuardedConnection:
+    def __enter__(self) -> Self:
         raise StoreUnavailable(NOT_YOURS.format("`with connection:`, which commits,"))
 
 
@@ -216,7 +216,7 @@ class Database:
             ) from error
         if self.path is not None:
             folder = Path(f"{self.path}-minuet")
-            folder.mkdir(mode=0o700, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)  # noqa: ASYNC240  # once, at the start
             self._lock = WriteLock(folder)
             self._neighbours = Neighbours(folder)
             loop = asyncio.get_running_loop()
@@ -300,7 +300,7 @@ class Database:
 
     # -- reading and writing
 
-    async def read(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
+    async def read(self, sql: str, params: Sequence[object] | Mapping[str, object] = ()) -> list[Row]:
         """Run a query on what is committed."""
         if self.reader is self.writer:
             async with self._turn:
@@ -356,7 +356,7 @@ class Database:
                 await asyncio.shield(future)
             except asyncio.CancelledError as error:
                 cancelled = error
-            except Exception:
+            except Exception:  # noqa: BLE001  # told below, by its result
                 break
         future.result()
         if cancelled is not None:

@@ -166,5 +166,6 @@ class Broker(Protocol):
 
     async def trim(self, before: float, now: float, keep: frozenset[str]) -> int:
         """Forget, in a bounded step, messages that every group has had, that are older than `before` (give or take
-        the interval between two trims), and whose id is not among `keep`. Returns how many."""
+        the interval between two trims), and whose id is not among `keep`. Returns how many.
+        """
         ...

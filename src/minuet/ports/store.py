@@ -156,7 +156,8 @@ class Parking(Protocol):
 
     async def due(self, consumer: str, now: float, limit: int, *, run: bool) -> list[Parked]:
         """What is due, oldest first; `attempts` counts the one about to begin. With `run` they belong to this process
-        from now on; without, they are run and recorded in this very transaction."""
+        from now on; without, they are run and recorded in this very transaction.
+        """
         ...
 
     async def postpone(self, parked: Parked, due_at: float) -> None:
@@ -177,7 +178,8 @@ class DeadLetters(Protocol):
 
     async def bury(self, letter: DeadLetter, *, hold: Parked | None = None) -> int:
         """Keep a letter and return its number. One whose `id` is not 0 was redriven and died again: it is the same
-        letter. With `hold`, that delivery goes on blocking its key."""
+        letter. With `hold`, that delivery goes on blocking its key.
+        """
         ...
 
     async def find(self, ids: Sequence[int]) -> list[DeadLetter]:
@@ -305,7 +307,8 @@ class Store(Protocol):
 
     def adopt(self, native: Any) -> Unit:
         """A unit inside the caller's own transaction on `native`; the caller commits. `StoreUnavailable` when it is
-        not a connection of this store."""
+        not a connection of this store.
+        """
         ...
 
     async def next_due(self, consumer: str) -> float | None:

@@ -17,7 +17,8 @@ from minuet.runtime.writing import MessageWriter
 
 class AppEmitter:
     """Emits for every service of an app. Calls that come together share a commit: the first goes at once, those that
-    come while it commits go with the next."""
+    come while it commits go with the next.
+    """
 
     def __init__(
         self,
@@ -43,7 +44,7 @@ class AppEmitter:
         event: object,
         *,
         tx: object | None,
-        id: str | None,  # noqa: A002  # the field's word, by keyword only
+        id: str | None,  # the field's word, by keyword only
         correlation_id: str | None,
         traceparent: str | None,
     ) -> str:

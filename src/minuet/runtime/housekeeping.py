@@ -27,21 +27,19 @@ class Housekeeping:
         clock: Clock,
         observers: Observers,
         retention_seconds: float,
-        wake: Callable[[], None],
     ) -> None:
         self._store = store
         self._broker = broker
         self._clock = clock
         self._observers = observers
         self._retention_seconds = retention_seconds
-        self._wake = wake
 
-    async def reclaim(self) -> None:
-        """Free the work of dead processes, for ever."""
+    async def reclaim(self, wake: Callable[[], None]) -> None:
+        """Free the work of dead processes, for ever; `wake` is called when there was some."""
         while True:
             try:
                 if await self._store.reclaim(self._clock.now()):
-                    self._wake()
+                    wake()
             except MinuetError as error:
                 self._observers.trouble("freeing the work of dead processes", error)
             await asyncio.sleep(RECLAIM_SECONDS)

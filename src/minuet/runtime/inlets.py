@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from minuet.contracts.envelope import read
-from minuet.core.verdict import Reason
 from minuet.errors import BrokerClosed, MinuetError, Rejected
 from minuet.policies.retry import Retry
 from minuet.ports.broker import Delivery, JoinedSubscription, Subscription
@@ -46,9 +45,7 @@ class JoinedInlet:
 class InboxInlet:
     """From a broker elsewhere: the inbox tells what the reaction has had; the broker is told after the commit."""
 
-    def __init__(
-        self, reactor: Reactor, clock: Clock, observers: Observers, wake: Callable[[], None]
-    ) -> None:
+    def __init__(self, reactor: Reactor, clock: Clock, observers: Observers, wake: Callable[[], None]) -> None:
         self._reactor = reactor
         self._clock = clock
         self._observers = observers
@@ -112,7 +109,7 @@ class InboxInlet:
         return fresh
 
 
-def _nobody(deliveries: Sequence[Delivery]) -> None:
+def _nobody(deliveries: Sequence[Delivery]) -> None:  # noqa: ARG001  # stands in until bound
     raise MinuetError("An inlet was used before its feed was started.")
 
 
@@ -135,7 +132,6 @@ class Feed:
         name: str,
         subscribe: Callable[[], Subscription],
         inlets: Sequence[InboxInlet],
-        clock: Clock,
         chance: Chance,
         observers: Observers,
     ) -> None:
@@ -217,5 +213,3 @@ class Feed:
                 del self._open[delivery.token]
                 self._done.append(delivery)
         self._changed.set()
-
-

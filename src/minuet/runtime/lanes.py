@@ -27,7 +27,7 @@ RECOVER = Retry(times=1_000_000, first_seconds=0.05, most_seconds=5.0)
 class Lane(ABC):
     """One reaction at work in this process. Lanes of one reaction in several processes share its deliveries."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # one composition root calls it, by position
         self,
         reactor: Reactor,
         inlet: Inlet,
@@ -89,9 +89,7 @@ class Lane(ABC):
         """Whether anybody wants to be told of this point."""
         return point in self._points
 
-    def observe_each(
-        self, point: Point, subjects: Sequence[Delivery | Parked], arrival: Arrival | None = None
-    ) -> None:
+    def observe_each(self, point: Point, subjects: Sequence[Delivery | Parked], arrival: Arrival | None = None) -> None:
         """Tell observers of these, one a call."""
         for subject in subjects:
             self.observers.at(point, (turn_of(self.reactor, subject, arrival),))
@@ -123,4 +121,3 @@ class Lane(ABC):
         if self._alarm is not None:
             self._alarm.cancel()
         self._alarm = loop.call_later(seconds, self.wake)
-

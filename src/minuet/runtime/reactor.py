@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
+from minuet.contracts.contract import Guarantee, OnDeadLetter
 from minuet.contracts.identity import derive
 from minuet.ports.broker import Message
 from minuet.ports.store import Unit
@@ -16,7 +17,7 @@ from minuet.runtime.reading import Arrival, EventReader
 from minuet.runtime.writing import MessageWriter
 from minuet.service.context import Context, Transaction, Writes
 from minuet.service.emission import check_item, compile_emission
-from minuet.service.reaction import Guarantee, OnDeadLetter, Reaction, Shape
+from minuet.service.reaction import Reaction, Shape
 
 _within: ContextVar[str | None] = ContextVar("minuet_within_reactions_of", default=None)
 
@@ -27,7 +28,7 @@ def within() -> str | None:
 
 
 @contextmanager
-def inside(reaction: str) -> Iterator[None]:
+def inside(reaction: str) -> Generator[None]:
     """Mark what runs here, and the tasks it starts, as part of this reaction."""
     token = _within.set(reaction)
     try:
@@ -58,7 +59,7 @@ class Reactor:
         self.topics = tuple(contract.topic for contract in reaction.takes)
         self.read = EventReader(reaction.takes).read
         self._writer = writer
-        self._call = partial(reaction.function, **provided) if provided else reaction.function
+        self._call: Callable[..., Any] = partial(reaction.function, **provided) if provided else reaction.function
         self._check = compile_emission(reaction)
         self._contracts = {contract.payload: contract for contract in reaction.emits.contracts}
         self._event_parameter = reaction.event_parameter

@@ -52,7 +52,11 @@ class Recorder:
         self._keeps = self.sees_recorded or self.sees_committed
 
     async def handled(
-        self, subject: Delivery | Parked, arrival: Arrival, messages: list[Message], outcome: Outcome = Outcome.HANDLED
+        self,
+        subject: Delivery | Parked,
+        arrival: Arrival,
+        messages: list[Message],
+        outcome: Outcome = Outcome.HANDLED,
     ) -> None:
         """It is done; these are what it emitted."""
         self.messages += messages
@@ -162,7 +166,6 @@ def turn_of(
     reactor: Reactor, subject: Delivery | Parked, arrival: Arrival | None, outcome: Outcome | None = None
 ) -> Turn:
     """What observers are told of a delivery meeting this reaction."""
-    parked = isinstance(subject, Parked)
     return Turn(
         reaction=reactor.id,
         place=reactor.place,
@@ -170,7 +173,7 @@ def turn_of(
         event_id=subject.event_id if isinstance(subject, Parked) else subject.id,
         correlation_id=arrival.correlation_id if arrival else None,
         key=subject.key,
-        attempt=max(subject.attempts, 1) if parked else 1,
+        attempt=max(subject.attempts, 1) if isinstance(subject, Parked) else 1,
         outcome=outcome,
     )
 

@@ -70,7 +70,13 @@ class Relay:
             self._observers.at(
                 Point.PUBLISHED,
                 [
-                    Turn(reaction="outbox", place="", topic=o.message.topic, event_id=o.message.id, key=o.message.key)
+                    Turn(
+                        reaction="outbox",
+                        place="",
+                        topic=o.message.topic,
+                        event_id=o.message.id,
+                        key=o.message.key,
+                    )
                     for o in owed
                 ],
             )

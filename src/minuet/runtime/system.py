@@ -27,4 +27,4 @@ class SystemChance:
     """Jitter; nothing secret hangs on it."""
 
     def random(self) -> float:
-        return random.random()  # noqa: S311  # jitter, no secret
+        return random.random()  # jitter, no secret

@@ -51,7 +51,7 @@ class Worker:
         self._lane_tasks = [asyncio.create_task(lane.run(), name=repr(lane)) for lane in self._lanes]
         if self._lanes:
             self._chores = [
-                asyncio.create_task(self._housekeeping.reclaim(), name="minuet reclaim"),
+                asyncio.create_task(self._housekeeping.reclaim(self.wake), name="minuet reclaim"),
                 asyncio.create_task(self._housekeeping.trim(), name="minuet trim"),
             ]
 

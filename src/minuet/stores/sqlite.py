@@ -51,7 +51,7 @@ class SqliteTransaction:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection: sqlite3.Connection | None = connection
-        self._execute = connection.execute
+        self._execute: Callable[..., sqlite3.Cursor] = connection.execute
 
     async def execute(self, sql: str, params: Parameters = ()) -> int:
         return self._execute(sql, params).rowcount
@@ -71,10 +71,10 @@ class SqliteTransaction:
     def end(self) -> None:
         """The transaction is over; a reaction that kept this object is told so."""
         self._connection = None
-        self._execute = _over  # type: ignore[assignment]  # the same call, refused
+        self._execute = _over
 
 
-def _over(sql: str, params: object = ()) -> sqlite3.Cursor:
+def _over(sql: str, params: object = ()) -> sqlite3.Cursor:  # noqa: ARG001  # refused unseen
     raise StoreUnavailable(
         f"The transaction is over, and {sql!r} came after it. A reaction's Transaction ends when the reaction "
         "returns: await all of its statements inside, and start no task that outlives it."
@@ -186,9 +186,7 @@ class SqliteParking:
         return found
 
     async def postpone(self, parked: Parked, due_at: float) -> None:
-        self._connection.execute(
-            SQL["parked_postpone"], (due_at, parked.attempts, _json(parked.history), parked.id)
-        )
+        self._connection.execute(SQL["parked_postpone"], (due_at, parked.attempts, _json(parked.history), parked.id))
 
     async def settle(self, parked: Sequence[Parked], outcome: Literal["handled", "dead"], at: float) -> None:
         execute = self._connection.execute

@@ -21,7 +21,7 @@ class LogObserver:
     def points(self) -> frozenset[Point]:
         return self._points
 
-    def at(self, point: Point, turns: Sequence[Turn]) -> None:
+    def at(self, point: Point, turns: Sequence[Turn]) -> None:  # noqa: ARG002  # it asks for one point only
         for turn in turns:
             self._log(turn)
 
