@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, overload
+from typing import Never, Protocol, TypeAlias, TypeVar, overload
 
 from minuet.contracts.contract import Contract, Guarantee, OnDeadLetter, contract_of
 from minuet.errors import Place, StartupError, place_of, place_of_caller
@@ -18,6 +18,9 @@ from minuet.service.reaction import Reaction
 from minuet.service.signature import read_reaction
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
+
+Predicate: TypeAlias = Callable[[Never], bool]
+"""A function of one event. With `Never` any event's will do; decoration compares it with what is taken."""
 
 R = TypeVar("R", bound=Callable[..., object])
 P = TypeVar("P", bound=Callable[[], object])
@@ -107,7 +110,7 @@ class Service:
         retry: Retry | None = None,
         never: type[Exception] | tuple[type[Exception], ...] = (),
         guarantee: Guarantee | None = None,
-        when: Callable[..., bool] | None = None,
+        when: Predicate | None = None,
         concurrency: int = CONCURRENCY,
         on_dead_letter: OnDeadLetter | None = None,
     ) -> Callable[[R], R]: ...
@@ -120,7 +123,7 @@ class Service:
         retry: Retry | None = None,
         never: type[Exception] | tuple[type[Exception], ...] = (),
         guarantee: Guarantee | None = None,
-        when: Callable[..., bool] | None = None,
+        when: Predicate | None = None,
         concurrency: int = CONCURRENCY,
         on_dead_letter: OnDeadLetter | None = None,
     ) -> R | Callable[[R], R]:
