@@ -152,9 +152,7 @@ def deprecation_entry(deprecated: Deprecated) -> DeprecationEntry:
     def written(moment: str | date | None) -> str | None:
         return moment.isoformat() if isinstance(moment, date) else moment
 
-    return DeprecationEntry(
-        since=written(deprecated.since), sunset=written(deprecated.sunset), use=deprecated.use
-    )
+    return DeprecationEntry(since=written(deprecated.since), sunset=written(deprecated.sunset), use=deprecated.use)
 
 
 def workflow_entry(workflow: Workflow) -> WorkflowEntry:

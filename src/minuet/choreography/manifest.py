@@ -130,9 +130,7 @@ def from_json(text: bytes | str) -> Manifest:
     try:
         manifest = msgspec.json.decode(text, type=Manifest)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise DeclarationError(
-            f"This is not a manifest as `minuet graph --json` writes it: {error}."
-        ) from None
+        raise DeclarationError(f"This is not a manifest as `minuet graph --json` writes it: {error}.") from None
     if manifest.minuet != FORMAT:
         raise DeclarationError(
             f"This manifest has format {manifest.minuet} and this minuet reads format {FORMAT}. "

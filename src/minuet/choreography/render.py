@@ -15,6 +15,9 @@ STARTS = "#d7f0dd"
 ENDS = "#f6ddc9"
 INK = "#1d1d1f"
 
+# What Mermaid reads as a word of its own where an identifier could stand.
+RESERVED = frozenset({"class", "classDef", "click", "default", "end", "flowchart", "graph", "style", "subgraph"})
+
 
 class Arrow(NamedTuple):
     """From one node to another; `label` is the name of a predicate, empty for none."""
@@ -52,9 +55,7 @@ def dot(manifest: Manifest) -> str:
     lines = ["digraph choreography {", "    rankdir=LR;", "    node [shape=box];"]
     colours = dict.fromkeys(ends(manifest), ENDS) | dict.fromkeys(starts(manifest), STARTS)
     for event in events(manifest):
-        filled = (
-            f'style="rounded,filled", fillcolor="{colours[event]}"' if event in colours else "style=rounded"
-        )
+        filled = f'style="rounded,filled", fillcolor="{colours[event]}"' if event in colours else "style=rounded"
         lines.append(f"    {quoted(event)} [{filled}];")
     for number, service in enumerate(manifest.services):
         lines.append(f"    subgraph cluster_{number} {{")
@@ -138,7 +139,7 @@ def identifiers(manifest: Manifest) -> dict[str, str]:
 
 def distinct(nodes: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Each node with letters, digits and underscores only; a second of the same spelling is numbered."""
-    taken: set[str] = set()
+    taken = set(RESERVED)
     for node in nodes:
         plain = re.sub(r"\W+", "_", node, flags=re.ASCII).strip("_") or "node"
         spelling, number = plain, 1

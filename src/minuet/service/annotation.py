@@ -25,9 +25,7 @@ def resolved(function: Callable[..., object], where: Declared) -> dict[str, obje
             "when the module is imported."
         ) from None
     except Exception as error:
-        raise where.refuse(
-            f"has an annotation that cannot be evaluated: {type(error).__name__}: {error}."
-        ) from error
+        raise where.refuse(f"has an annotation that cannot be evaluated: {type(error).__name__}: {error}.") from error
 
 
 def names_in_scope(function: Callable[..., object]) -> Mapping[str, object]:

@@ -9,7 +9,7 @@ from minuet.ports.store import Parameters, Transaction
 __all__ = ["Context", "Parameters", "Transaction", "Writes"]
 
 
-class Context(Struct, frozen=True, kw_only=True):
+class Context(Struct, frozen=True, kw_only=True, gc=False):
     """Who reacts to what, for which time: the facts about one delivery that are not in its payload.
 
     `attempt` counts from 1. `time` is when the event was published (UTC), None if its producer did not say.

@@ -59,9 +59,7 @@ def is_exception(kind: object) -> TypeGuard[type[Exception]]:
 def guarantee_of(asked: Options, where: Declared) -> Guarantee | None:
     """The delivery guarantee, None if the contract decides."""
     if asked.guarantee is not None and asked.guarantee not in get_args(Guarantee):
-        raise where.refuse(
-            f"has guarantee={asked.guarantee!r}. It is one of {', '.join(get_args(Guarantee))}."
-        )
+        raise where.refuse(f"has guarantee={asked.guarantee!r}. It is one of {', '.join(get_args(Guarantee))}.")
     return cast("Guarantee | None", asked.guarantee)
 
 
@@ -97,15 +95,14 @@ def when_of(asked: Options, takes: tuple[Contract, ...], where: Declared) -> Cal
 def refuse_mismatch(when: types.FunctionType, takes: tuple[Contract, ...], where: Declared) -> None:
     """Refuse a predicate that cannot be asked with the event alone, or that is annotated for other events."""
     name = when.__name__
+    hints = resolved(when, where._replace(subject=f"{where.subject} has when={name}, which"))
+    signature = inspect.signature(when)
     try:
-        inspect.signature(when).bind(object())
+        signature.bind(object())
     except TypeError:
         raise where.refuse(f"has when={name}, which cannot be called with the event alone.") from None
-    hints = resolved(when, where._replace(subject=f"{where.subject} has when={name}, which"))
-    parameter = next(iter(inspect.signature(when).parameters))
-    accepted = alternatives(hints.get(parameter, object))
-    if all(contract_named(member) is None for member in accepted):
-        return
-    missing = [contract.type for contract in takes if contract.payload not in accepted]
+    annotation = hints.get(next(iter(signature.parameters)))
+    asked = tuple(contract.payload for contract in map(contract_named, alternatives(annotation)) if contract)
+    missing = [contract.type for contract in takes if asked and not issubclass(contract.payload, asked)]
     if missing:
         raise where.refuse(f"takes {' and '.join(missing)} and has when={name}, which does not.")

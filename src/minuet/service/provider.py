@@ -44,23 +44,19 @@ def read_provider(service: str, function: Callable[..., object]) -> Provider:
             "write one, sync or async, that returns or yields what it provides."
         )
     where = Declared(f"Provider {service}.{function.__name__}", place_of(function))
+    hints = resolved(function, where)
     parameters = tuple(inspect.signature(function).parameters)
     if parameters:
         raise where.refuse(f"takes {', '.join(parameters)}. A provider is called without arguments.")
-    hints = resolved(function, where)
     if "return" not in hints:
         raise where.refuse("does not say what it provides. Write its return annotation.")
     provided = provided_type(function, hints["return"], where)
     if provided in BUILT_IN:
         raise where.refuse(f"provides {spelled(provided)}, which every reaction may take already. Remove it.")
     if provided is type(None) or provided is object:
-        raise where.refuse(
-            f"provides {spelled(provided)}. Parameters are filled by type: say a type of its own."
-        )
+        raise where.refuse(f"provides {spelled(provided)}. Parameters are filled by type: say a type of its own.")
     if contract_named(provided) is not None:
-        raise where.refuse(
-            f"provides {spelled(provided)}, an event. Events are taken and emitted, not provided."
-        )
+        raise where.refuse(f"provides {spelled(provided)}, an event. Events are taken and emitted, not provided.")
     return Provider(provided, function, where.place)
 
 

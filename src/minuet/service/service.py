@@ -180,9 +180,7 @@ class Service:
         takes = [annotation for name, annotation in resolved(function, where).items() if name != "return"]
         is_async = inspect.iscoroutinefunction(function)
         if not is_async or takes != [Transaction]:
-            raise where.refuse(
-                f"is not `async def {function.__name__}(tx: Transaction) -> None`. Write it so."
-            )
+            raise where.refuse(f"is not `async def {function.__name__}(tx: Transaction) -> None`. Write it so.")
         self._setups.append(Setup(function, where.place))
         return function
 

@@ -68,9 +68,7 @@ def runs_async(function: types.FunctionType, where: Declared) -> bool:
             "Make the decorator's wrapper `async def` and await the function in it."
         )
     if inspect.isgeneratorfunction(function):
-        raise where.refuse(
-            "is a generator. Return a list, or make it an `async def` that yields AsyncIterator[...]."
-        )
+        raise where.refuse("is a generator. Return a list, or make it an `async def` that yields AsyncIterator[...].")
     return is_async
 
 
@@ -113,9 +111,7 @@ def refuse_kind(parameter: inspect.Parameter, where: Declared) -> None:
     """Parameters are passed by name, each for its type; one that cannot be is refused."""
     if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
         stars = "*" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else "**"
-        raise where.refuse(
-            f"has {stars}{parameter.name}. Every parameter is filled by its type: name each one."
-        )
+        raise where.refuse(f"has {stars}{parameter.name}. Every parameter is filled by its type: name each one.")
     if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
         raise where.refuse(
             f"has the positional-only parameter {parameter.name!r}. Parameters are passed by name: "
@@ -134,9 +130,7 @@ def read_event(name: str, annotation: object, where: Declared) -> tuple[Contract
         return taken
     written = f"{name}: {spelled(annotation)}"
     if get_origin(annotation) is list:
-        raise where.refuse(
-            f"takes a batch ({written}). Batches are not supported yet: take one event, `A` or `A | B`."
-        )
+        raise where.refuse(f"takes a batch ({written}). Batches are not supported yet: take one event, `A` or `A | B`.")
     raise where.refuse(
         f"has the event parameter {written}, which is more than events. Write `A` or `A | B`, where each is "
         "an event; a delivery always brings one."
@@ -153,9 +147,7 @@ def read_emission(function: types.FunctionType, hints: dict[str, object], where:
     emission = read_shape(annotation, where)
     streams = inspect.isasyncgenfunction(function)
     if emission.shape is Shape.STREAM and not streams:
-        raise where.refuse(
-            f"returns {spelled(annotation)} and yields nothing. A stream is an `async def` that yields."
-        )
+        raise where.refuse(f"returns {spelled(annotation)} and yields nothing. A stream is an `async def` that yields.")
     if streams and emission.shape is not Shape.STREAM:
         raise where.refuse(
             f"yields and is annotated {spelled(annotation)}. What yields events returns AsyncIterator[...]."

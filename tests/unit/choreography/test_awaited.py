@@ -66,9 +66,7 @@ def test_a_dead_letter_leaves_the_instance_stuck():
     standing = outlook(MANIFEST, seen)
     assert standing.state == "stuck"
     assert standing.possible_ends == (SHIPPED,)
-    assert sentences(*seen) == [
-        f"{PRINTED} and {SHIPPED} from shipping.ship, which gave up on {CAPTURED}: {REDRIVE}"
-    ]
+    assert sentences(*seen) == [f"{PRINTED} and {SHIPPED} from shipping.ship, which gave up on {CAPTURED}: {REDRIVE}"]
 
 
 def test_a_dead_letter_beside_work_does_not_stop_the_instance():

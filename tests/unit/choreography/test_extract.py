@@ -124,9 +124,7 @@ def test_two_workflows_of_one_name_are_refused():
 def test_two_owners_of_one_event_are_refused():
     """One service decides about an event."""
     greedy = Service("greedy", owns=[shop.PaymentCaptured])
-    with pytest.raises(
-        DeclarationError, match=r"greedy owns PaymentCaptured\.v1, and so does service payments"
-    ):
+    with pytest.raises(DeclarationError, match=r"greedy owns PaymentCaptured\.v1, and so does service payments"):
         extract([shop.payments, greedy])
 
 

@@ -137,6 +137,11 @@ def test_identifiers_are_plain_and_distinct(nodes):
     assert all(re.fullmatch(r"[A-Za-z0-9_]+", identifier) for identifier in spelled.values())
 
 
+def test_a_word_of_mermaid_is_no_identifier():
+    """An event of another's making that is called `end` does not end a frame."""
+    assert dict(distinct(["end", "ending"])) == {"end": "end_2", "ending": "ending"}
+
+
 def test_service_names_that_differ_in_a_dash_stay_apart():
     """`a-b` and `a_b` are two services in a drawing as well."""
     assert dict(distinct(["a-b.run", "a_b.run"])) == {"a-b.run": "a_b_run", "a_b.run": "a_b_run_2"}

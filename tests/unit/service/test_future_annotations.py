@@ -30,9 +30,7 @@ def test_text_is_read_as_the_annotation_that_it_is():
         yield OrderShipped(order_id=order.order_id)
 
     [reaction] = shipping.reactions
-    assert repr(reaction).startswith(
-        "<Reaction shipping.ship(OrderPlaced.v1) -> AsyncIterator[OrderShipped.v1] at "
-    )
+    assert repr(reaction).startswith("<Reaction shipping.ship(OrderPlaced.v1) -> AsyncIterator[OrderShipped.v1] at ")
     assert reaction.needs[0].type is Transaction
 
 
@@ -79,9 +77,7 @@ def test_an_import_for_type_checkers_only_is_refused():
 def test_text_that_is_no_expression_is_refused():
     """An annotation that cannot be evaluated is refused in the name of the reaction, with Python's reason."""
     shipping = Service("shipping")
-    with pytest.raises(
-        DeclarationError, match=r"shipping\.ship has an annotation that cannot be evaluated: "
-    ):
+    with pytest.raises(DeclarationError, match=r"shipping\.ship has an annotation that cannot be evaluated: "):
 
         @shipping.reaction
         async def ship(order: OrderPlaced.nonsense) -> None: ...

@@ -138,8 +138,7 @@ def test_a_type_is_provided_once():
     with pytest.raises(DeclarationError) as refused:
         service.provides(awaited)
     assert str(refused.value) == (
-        f"{place_of(awaited)}: Provider payments.awaited provides Bank, as the one declared at "
-        f"{place_of(plain)} does."
+        f"{place_of(awaited)}: Provider payments.awaited provides Bank, as the one declared at {place_of(plain)} does."
     )
 
 

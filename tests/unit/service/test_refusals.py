@@ -135,9 +135,7 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("function", "sentence"), REFUSALS, ids=[function.__name__ for function, _ in REFUSALS]
-)
+@pytest.mark.parametrize(("function", "sentence"), REFUSALS, ids=[function.__name__ for function, _ in REFUSALS])
 def test_a_signature_that_says_too_little_or_too_much_is_refused(function, sentence):
     """Each mistake in a signature is an error at decoration: place, name, what is wrong, what to do."""
     service = Service("shipping")
@@ -199,18 +197,21 @@ def test_a_predicate_may_accept_more_than_is_taken():
     @service.reaction(when=wide)
     async def ship(placed: Placed) -> None: ...
 
+    def of_a_base(event: Placed) -> bool: ...
+
+    @service.reaction(when=of_a_base)
+    async def hurry(express: Express) -> None: ...
+
     @service.reaction(when=lambda placed: placed.order_id != "")
     async def print_label(placed: Placed) -> None: ...
 
-    assert [reaction.name for reaction in service.reactions] == ["ship", "print_label"]
+    assert [reaction.name for reaction in service.reactions] == ["ship", "hurry", "print_label"]
 
 
 @pytest.mark.parametrize("thing", [Unrelated(), Unrelated, functools.partial(no_event), print])
 def test_a_reaction_is_a_plain_function(thing):
     """Classes, partials and built-ins are refused with the service's name; they have no line of their own."""
-    with pytest.raises(
-        DeclarationError, match=r"Service shipping was given .* A reaction is a plain function"
-    ):
+    with pytest.raises(DeclarationError, match=r"Service shipping was given .* A reaction is a plain function"):
         Service("shipping").reaction(thing)
 
 

@@ -65,9 +65,7 @@ def test_a_service_may_be_called(name):
     assert Service(name).name == name
 
 
-@pytest.mark.parametrize(
-    "name", ["", "Orders", "2orders", "-orders", "order flow", "orders\n", "ordérs", "a.b"]
-)
+@pytest.mark.parametrize("name", ["", "Orders", "2orders", "-orders", "order flow", "orders\n", "ordérs", "a.b"])
 def test_a_name_that_a_broker_or_database_would_trip_over_is_refused(name):
     """Any other name is refused with the place of the service and an example."""
     with pytest.raises(DeclarationError, match=r"test_service\.py:\d+: Service .*such as `payments`"):
@@ -112,8 +110,7 @@ def test_a_setup_of_another_shape_is_refused(function):
     with pytest.raises(DeclarationError) as refused:
         Service("orders").setup(function)
     assert str(refused.value) == (
-        f"{place_of(function)}: Setup orders.{name} is not `async def {name}(tx: Transaction) -> None`. "
-        "Write it so."
+        f"{place_of(function)}: Setup orders.{name} is not `async def {name}(tx: Transaction) -> None`. Write it so."
     )
 
 

@@ -81,8 +81,7 @@ def test_a_reaction_reads_as_its_signature(payments):
         return PaymentCaptured(order_id=order.order_id)
 
     assert repr(only(payments)) == (
-        "<Reaction payments.charge(OrderPlaced.v1) -> PaymentCaptured.v2 | PaymentDeclined.v1 "
-        f"at {place_of(charge)}>"
+        f"<Reaction payments.charge(OrderPlaced.v1) -> PaymentCaptured.v2 | PaymentDeclined.v1 at {place_of(charge)}>"
     )
 
 

@@ -26,9 +26,7 @@ class Cancelled(Event):
 def test_a_workflow_reads_as_how_it_starts_and_ends():
     """The repr has the lens in one line, its limit in seconds."""
     lens = Workflow("order", starts=Placed | Returned, ends=Shipped | Cancelled, within="1h")
-    assert (
-        repr(lens) == "<Workflow order: Placed.v1 | Returned.v1 -> Shipped.v2 | Cancelled.v1 within 3600 s>"
-    )
+    assert repr(lens) == "<Workflow order: Placed.v1 | Returned.v1 -> Shipped.v2 | Cancelled.v1 within 3600 s>"
     assert [contract.payload for contract in lens.starts] == [Placed, Returned]
     assert [contract.payload for contract in lens.ends] == [Shipped, Cancelled]
 
