@@ -72,10 +72,9 @@ def every(reaction: Reaction) -> Check:
     declared = tuple(contract.payload for contract in reaction.emits.contracts)
 
     def check(result: object) -> tuple[object, ...]:
-        if type(result) is tuple:
-            events = cast("tuple[object, ...]", result)
-            if tuple(map(type, events)) == declared:
-                return events
+        events = cast("tuple[object, ...]", result)
+        if type(events) is tuple and tuple(map(type, events)) == declared:
+            return events
         raise undeclared(reaction, result)
 
     return check
@@ -86,10 +85,9 @@ def many(reaction: Reaction) -> Check:
     declared = frozenset(contract.payload for contract in reaction.emits.contracts)
 
     def check(result: object) -> tuple[object, ...]:
-        if type(result) is list:
-            events = tuple(cast("list[object]", result))
-            if declared.issuperset(map(type, events)):
-                return events
+        events = cast("list[object]", result)
+        if type(events) is list and declared.issuperset(map(type, events)):
+            return tuple(events)
         raise undeclared(reaction, result)
 
     return check
