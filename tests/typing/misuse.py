@@ -29,8 +29,8 @@ class Miskept(Event, guarantee="exactly_once"):  # refused by pyright
 orders = Service("orders", owns=[OrderPlaced])
 placed = OrderPlaced(order_id="1", total_pence=5)
 
-placed.order_id = "2"  # refused by pyright
-OrderPlaced("1", 5)  # refused by pyright
+placed.order_id = "2"  # refused
+OrderPlaced("1", 5)  # refused
 OrderPlaced(order_id="1")  # refused
 OrderPlaced(order_id="1", total_pence="5")  # refused
 print(placed.nothing)  # refused
