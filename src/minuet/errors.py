@@ -110,7 +110,8 @@ def place_of(subject: object) -> Place:
 
 def place_of_caller(depth: int = 1) -> Place:
     """Where the code stands that called the function `depth` calls above the one that asks."""
-    frame = sys._getframe(depth + 1)  # pyright: ignore[reportPrivateUsage]  # the only way to a class statement's line
+    # A class statement's line is known to its frame alone.
+    frame = sys._getframe(depth + 1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     module = frame.f_globals.get("__name__", "")
     return Place(_from_import_root(frame.f_code.co_filename, module), frame.f_lineno)
 

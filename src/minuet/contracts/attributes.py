@@ -34,7 +34,13 @@ _TIMESTAMP = re.compile(
 ).fullmatch
 _INTEGERS = range(-(2**31), 2**31)
 _REMEMBERED = 1024  # values found correct before; services repeat few of them
-_KINDS = {bool: "a boolean", int: "a number", float: "a fraction", list: "an array", dict: "an object"}
+_KINDS: dict[type[object], str] = {
+    bool: "a boolean",
+    int: "a number",
+    float: "a fraction",
+    list: "an array",
+    dict: "an object",
+}
 
 
 def check_name(name: str) -> str:
@@ -73,9 +79,7 @@ def check_extension(name: str, value: object) -> AttributeValue:
 
 def _allowed(name: str, value: str) -> str:
     if not value.isprintable() and (found := _FORBIDDEN(value)):
-        raise EnvelopeRejected(
-            f"The attribute {name} holds the character {ascii(found[0])}, which CloudEvents forbids."
-        )
+        raise EnvelopeRejected(f"The attribute {name} holds the character {found[0]!a}, which CloudEvents forbids.")
     return value
 
 
@@ -83,9 +87,7 @@ def _allowed(name: str, value: str) -> str:
 def check_source(source: str) -> str:
     """A URI reference (RFC 3986)."""
     if not _URI_REFERENCE(check_text("source", source)):
-        raise EnvelopeRejected(
-            f"The source {source!r} is no URI reference (RFC 3986); write for example '/payments'."
-        )
+        raise EnvelopeRejected(f"The source {source!r} is no URI reference (RFC 3986); write for example '/payments'.")
     return source
 
 
@@ -130,8 +132,7 @@ def read_time(value: object) -> datetime:
         except msgspec.ValidationError:
             pass  # a month 13 or the like, said below
     raise EnvelopeRejected(
-        f"The time {text!r} is no moment in RFC 3339, which wants date, seconds and offset: "
-        "'2011-12-09T12:50:00Z'."
+        f"The time {text!r} is no moment in RFC 3339, which wants date, seconds and offset: '2011-12-09T12:50:00Z'."
     )
 
 

@@ -1,44 +1,57 @@
-"""The end of a contract: since when it is deprecated, when it stops, and what to use instead."""
+"""A contract on its way out: since when, until when, and what to use instead."""
 
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 
 import msgspec
 
-from minuet.contracts.attributes import AttributeValue
-from minuet.errors import DeclarationError
+from minuet.contracts.attributes import AttributeValue, is_uri
+from minuet.errors import DeclarationError, place_of_caller
 
 
 class Deprecated(msgspec.Struct, frozen=True, kw_only=True):
-    """A contract on its way out. `since` and `sunset` are dates ("2027-01-31", midnight UTC) or timestamps with an
-    offset; `use` is the contract to use instead, or a URI that explains the migration."""
+    """The deprecation of a contract, stamped on each of its events.
+
+    `since` and `sunset` are dates ("2027-01-31" is its midnight in UTC) or timestamps; `use` is the contract to use
+    instead, or a URI that explains the change. Source: the CloudEvents extension "Deprecation".
+    """
 
     since: str | date | None = None
     sunset: str | date | None = None
     use: str | None = None
 
+    def __post_init__(self) -> None:
+        since, sunset = _moment(self.since), _moment(self.sunset)
+        if since is not None and sunset is not None and sunset < since:
+            raise DeclarationError(
+                f"Deprecated: the sunset {self.sunset} comes before {self.since}, since when it is deprecated.",
+                place_of_caller(),
+            )
+
+    @property
+    def sunset_time(self) -> datetime | None:
+        """From when on no event of the contract should be emitted."""
+        return _moment(self.sunset)
+
     def extensions(self) -> dict[str, AttributeValue]:
-        """The attributes of the CloudEvents deprecation extension."""
+        """The CloudEvents attributes that say all this."""
         stamped: dict[str, AttributeValue] = {"deprecated": True}
-        if self.since is not None:
-            stamped["deprecationfrom"] = _stamp(self.since)
-        if self.sunset is not None:
-            stamped["deprecationsunset"] = _stamp(self.sunset)
-        if self.use is not None and ":" in self.use:
+        for name, moment in (("deprecationfrom", self.since), ("deprecationsunset", self.sunset)):
+            time = _moment(moment)
+            if time is not None:
+                stamped[name] = time.isoformat().replace("+00:00", "Z")
+        if self.use is not None and is_uri(self.use):
             stamped["deprecationmigration"] = self.use
         return stamped
 
 
-def instant(moment: str | date) -> datetime:
-    """The aware datetime of a date or timestamp; a date is its midnight in UTC."""
+def _moment(written: str | date | None) -> datetime | None:
+    if written is None:
+        return None
     try:
-        if isinstance(moment, str):
-            moment = datetime.fromisoformat(moment)
+        day = datetime.fromisoformat(written) if isinstance(written, str) else written
     except ValueError:
-        raise DeclarationError(f"{moment!r} is neither a date like 2027-01-31 nor a timestamp.") from None
-    if not isinstance(moment, datetime):
-        moment = datetime(moment.year, moment.month, moment.day)
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-
-
-def _stamp(moment: str | date) -> str:
-    return instant(moment).astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+        raise DeclarationError(
+            f"Deprecated: {written!r} is neither a date like 2027-01-31 nor a timestamp.", place_of_caller(2)
+        ) from None
+    time = day if isinstance(day, datetime) else datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)

@@ -25,11 +25,11 @@ def seconds(duration: Duration) -> float:
                 'for example "500ms", "1s", "30m" or "7d".'
             )
         length = float(written[1]) * _UNIT_SECONDS[written[2]]
-    elif isinstance(duration, (int, float)) and not isinstance(duration, bool):
+    elif type(duration) in (int, float):
         length = float(duration)
     else:
         raise DeclarationError(
-            f"{duration!r} is not a length of time. Give text such as \"1s\", seconds as a number, or a timedelta."
+            f'{duration!r} is not a length of time. Give text such as "1s", seconds as a number, or a timedelta.'
         )
     if not math.isfinite(length) or length < 0:
         raise DeclarationError(f"{duration!r} is not a length of time: it must be finite and not negative.")

@@ -1,4 +1,4 @@
-"""Event ids: time-ordered for what begins, derived from the cause for what follows. Pure functions of their arguments."""
+"""Event ids: ordered by time for what begins, derived from the cause for what follows. Pure functions."""
 
 import re
 from hashlib import blake2b

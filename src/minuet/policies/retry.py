@@ -38,11 +38,12 @@ NEVER = Retry(times=0, first_seconds=0.0, most_seconds=0.0)
 
 def retry(times: int = 5, first: Duration = "1s", most: Duration = "1m") -> Retry:
     """At most `times` retries: one at once, then after `first`, doubling up to `most`, each shortened by chance."""
-    if isinstance(times, bool) or not isinstance(times, int) or times < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if type(times) is not int or times < 0:
         raise DeclarationError(f"retry(times={times!r}): the number of retries must be a whole number, 0 or more.")
     policy = Retry(times, seconds(first), seconds(most))
     if policy.first_seconds > policy.most_seconds:
         raise DeclarationError(
-            f"retry(first={first!r}, most={most!r}): the first wait is longer than the longest. Swap them or raise most."
+            f"retry(first={first!r}, most={most!r}): the first wait is longer than the longest. "
+            "Swap them, or raise most."
         )
     return policy

@@ -1,0 +1,72 @@
+"""The quickest way from an event to the wire: a writer made once for each contract and source."""
+
+from datetime import datetime
+
+import msgspec
+
+from minuet.contracts.attributes import check_source, check_text, check_time
+from minuet.contracts.contract import Contract
+from minuet.contracts.payload import is_pydantic
+from minuet.contracts.structured import Members, encode
+
+
+class StructuredWriter:
+    """Writes the events of one contract from one source in structured mode, without an Envelope between.
+
+    The source is a URI reference such as "/payments", or EnvelopeRejected.
+    """
+
+    __slots__ = ("_contract", "_extensions", "_inline", "_source", "_type")
+
+    def __init__(self, contract: Contract, source: str) -> None:
+        self._contract = contract
+        self._type = contract.type
+        self._source = check_source(source)
+        self._inline = not is_pydantic(contract.payload)
+        extensions = encode(contract.extensions)
+        self._extensions = b"," + extensions[1:] if contract.extensions else b""
+
+    def write(  # one parameter for each attribute that differs between events
+        self,
+        event: object,
+        *,
+        id: str,  # the attribute's name
+        time: datetime,
+        correlationid: str,
+        causationid: str | None = None,
+        partitionkey: str | None = None,
+        traceparent: str | None = None,
+        tracestate: str | None = None,
+    ) -> bytes:
+        """The event as `to_structured` would write it; EnvelopeRejected for an attribute that is not valid."""
+        data = event if self._inline else msgspec.Raw(self._contract.encode(event))
+        body = encode(
+            Members(
+                "1.0",
+                time,
+                self._type,
+                self._source,
+                id,
+                "application/json",
+                None,
+                None,
+                correlationid,
+                causationid,
+                traceparent,
+                tracestate,
+                partitionkey,
+                data,
+            )
+        )
+        texts = (id, correlationid, causationid, partitionkey, traceparent, tracestate)
+        if "" in texts or time.tzinfo is None or 92 in body or 127 in body or not body.isascii():
+            _check(texts, time)
+        return body[:-1] + self._extensions if self._extensions else body
+
+
+def _check(texts: tuple[str | None, ...], time: datetime) -> None:
+    check_time(time)
+    names = ("id", "correlationid", "causationid", "partitionkey", "traceparent", "tracestate")
+    for name, text in zip(names, texts, strict=True):
+        if text is not None:
+            check_text(name, text)
