@@ -164,7 +164,9 @@ class App:
             outlet: Outlet = (
                 JoinedOutlet(joined) if joined is not None else OutboxOutlet(self.clock, cast("Relay", relay).wake)
             )
-            writers = {s.name: MessageWriter(s.name, broker.capabilities) for s in self.services}
+            writers = {
+                s.name: MessageWriter(s.name, broker.capabilities, joined=joined is not None) for s in self.services
+            }
             await self._prepare(consuming, store, broker)
             reactors = {
                 service.name: await self._reactors(service, store, writers[service.name], stack)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, ClassVar
 
@@ -20,7 +20,7 @@ import msgspec
 from minuet.databases.sqlite import Database, SqlitePlace
 from minuet.databases.statements import load, split
 from minuet.errors import BrokerClosed, PayloadTooLarge
-from minuet.ports.broker import Capabilities, Delivery, Group, Message
+from minuet.ports.broker import Attributes, Capabilities, Delivery, Group, Headers, Message
 from minuet.ports.store import Store, Unit
 
 SQL = load("minuet.brokers", "sqlite.sql")
@@ -29,19 +29,39 @@ READ_AHEAD = 1024
 TRIM_STEP = 5000
 """How many messages one transaction forgets at most."""
 _headers = msgspec.json.Decoder(dict[str, str])
+_extensions = msgspec.json.Decoder(dict[str, str | int | bool])
+_topics = msgspec.json.Decoder(tuple[str, ...])
 
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _headers_text(headers: Mapping[str, str] | None) -> str | None:
-    return None if headers is None else _json(dict(headers))
+def _row(m: Message) -> tuple[object, ...]:
+    """The columns of a message."""
+    a = m.headers
+    if isinstance(a, Attributes):
+        further = _json(dict(a.extensions)) if a.extensions else None
+        return (
+            m.topic, m.key, m.id, m.source, a.type, a.at, a.correlationid, a.causationid, a.traceparent, further, m.body,
+        )  # fmt: skip
+    return (m.topic, m.key, m.id, m.source, None, None, None, None, None, None if a is None else _json(dict(a)), m.body)
 
 
 def _delivery(row: Sequence[Any]) -> Delivery:
-    topic, key, event_id, source, headers, body, seq = row
-    return Delivery(topic, key, event_id, source, None if headers is None else _headers.decode(headers), body, seq)
+    topic, key, event_id, source, kind, at, correlation, causation, traceparent, further, body, seq = row
+    headers: Headers
+    if kind is not None:
+        extensions = None if further is None else _extensions.decode(further)
+        headers = Attributes(kind, at, correlation, causation, traceparent, extensions)
+    else:
+        headers = None if further is None else _headers.decode(further)
+    return Delivery(topic, key, event_id, source, headers, body, seq)
+
+
+def _logged_message(row: Sequence[Any]) -> Message:
+    _, topic, key, event_id, source, headers, body = row
+    return Message(topic, key, event_id, source, None if headers is None else _headers.decode(headers), body)
 
 
 class SqliteBroker:
@@ -53,9 +73,10 @@ class SqliteBroker:
         replay=True,
         competing=True,
         groups="reaction",
-        envelope="structured",
+        envelope="columns",
         joins=True,
         max_payload_bytes=1024 * 1024,
+        traceable=True,
     )
 
     def __init__(self, path: str, *, synchronous: str = "FULL") -> None:
@@ -72,7 +93,9 @@ class SqliteBroker:
     def __repr__(self) -> str:
         return f"<SqliteBroker {self.database.path}>"
 
-    async def open(self) -> None:
+    async def open(self, *, create: bool = True) -> None:
+        if not create:
+            refuse_stranger(self.database.path, "minuet_log")
         await self.database.open()
         async with self.database.writing() as connection:
             for statement in split(SQL["schema"]):
@@ -127,6 +150,42 @@ class SqliteBroker:
             if claimed is not None:
                 bound = min(bound, claimed - 1)
             return connection.execute(SQL["trim"], (bound, _json(sorted(keep)), TRIM_STEP)).rowcount
+
+    async def instance(self, correlation_id: str, *, quick: bool = False) -> list[Logged]:
+        rows: list[Row] = []
+        if quick and (start := shared_start(correlation_id)) is not None:
+            # Ids that follow from each other begin alike: see contracts/identity.py.
+            rows = await self.database.read(SQL["instance_quick"], {"first": start, "beyond": f"{start}~"})
+        if not rows:
+            rows = await self.database.read(SQL["instance"], {"correlation_id": correlation_id})
+        return await self._logged([row for row in rows if belongs(correlation_id, _logged_message(row))])
+
+    async def _logged(self, rows: Sequence[Row]) -> list[Logged]:
+        claimed = {(str(group), seq) for group, seq in await self.database.read(SQL["claimed"])}
+        groups = await self._groups()
+        return [
+            Logged(
+                message := _logged_message(row),
+                number := int(str(row[0])),
+                frozenset(
+                    group.name
+                    for group, position, _ in groups
+                    if message.topic in group.topics and (number > position or (group.name, number) in claimed)
+                ),
+            )
+            for row in rows
+        ]
+
+    async def groups(self) -> list[Progress]:
+        return [Progress(group, behind) for group, _, behind in await self._groups()]
+
+    async def _groups(self) -> list[tuple[Group, int, int]]:
+        """Each group with its position and how many messages it has yet to have."""
+        rows: Sequence[Sequence[Any]] = await self.database.read(SQL["progress"])
+        return [
+            (Group(name, service, _topics.decode(topics)), position, behind)
+            for name, service, topics, position, behind in rows
+        ]
 
 
 class SqliteSubscription:
@@ -335,7 +394,7 @@ def _append(connection: sqlite3.Connection, messages: Sequence[Message]) -> tupl
     [(before,)] = connection.execute(SQL["last"]).fetchall()
     inserted = connection.executemany(
         SQL["publish"],
-        [(m.topic, m.key, m.id, m.source, _headers_text(m.headers), m.body) for m in messages],
+        [_row(message) for message in messages],
     ).rowcount
     return before or 0, len(messages) - inserted
 

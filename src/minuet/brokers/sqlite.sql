@@ -1,8 +1,11 @@
 -- The append-only log of events in a SQLite file, and how far each group has read it.
 
 -- name: schema
+-- A CloudEvent has its attributes in columns (time in seconds since 1970-01-01 UTC) and its JSON data as body; what came
+-- as bytes from elsewhere has no type, and its headers, if any, and bytes as they were.
 CREATE TABLE IF NOT EXISTS minuet_log (
-    seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, key TEXT, id TEXT, source TEXT, headers TEXT, body NOT NULL
+    seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, key TEXT, id TEXT, source TEXT, type TEXT, time REAL,
+    correlationid TEXT, causationid TEXT, traceparent TEXT, headers TEXT, body NOT NULL
 );
 -- Ids of one instance begin alike and in the order of time, so this index grows at its end.
 CREATE UNIQUE INDEX IF NOT EXISTS minuet_log_identity ON minuet_log (id, source);
@@ -21,7 +24,9 @@ INSERT INTO minuet_positions (consumer, service, topics, position) VALUES (?, ?,
 ON CONFLICT (consumer) DO UPDATE SET topics = excluded.topics WHERE topics <> excluded.topics;
 
 -- name: publish
-INSERT OR IGNORE INTO minuet_log (topic, key, id, source, headers, body) VALUES (?, ?, ?, ?, ?, ?);
+INSERT OR IGNORE INTO minuet_log
+    (topic, key, id, source, type, time, correlationid, causationid, traceparent, headers, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: last
 SELECT max(seq) FROM minuet_log;
@@ -33,7 +38,8 @@ SELECT position FROM minuet_positions WHERE consumer = ?;
 UPDATE minuet_positions SET position = ? WHERE consumer = ?;
 
 -- name: read
-SELECT topic, key, id, source, headers, body, seq FROM minuet_log
+SELECT topic, key, id, source, type, time, correlationid, causationid, traceparent, headers, body, seq
+FROM minuet_log
 WHERE seq > ? AND topic IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?;
 
 -- name: claims
@@ -46,7 +52,8 @@ INSERT INTO minuet_claims (consumer, seq, key, owner) VALUES (?, ?, ?, ?);
 UPDATE minuet_claims SET owner = ? WHERE consumer = ? AND seq = ?;
 
 -- name: read_claimed
-SELECT topic, key, id, source, headers, body, seq FROM minuet_log
+SELECT topic, key, id, source, type, time, correlationid, causationid, traceparent, headers, body, seq
+FROM minuet_log
 WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq;
 
 -- name: acknowledge
@@ -60,6 +67,25 @@ UPDATE minuet_claims SET owner = NULL WHERE consumer = ? AND owner = ?;
 
 -- name: groups
 SELECT consumer, topics, position FROM minuet_positions;
+
+-- name: instance_quick
+SELECT seq, topic, key, id, source, headers, body FROM minuet_log WHERE id >= :first AND id < :beyond ORDER BY seq;
+
+-- name: instance
+SELECT seq, topic, key, id, source, headers, body FROM minuet_log
+WHERE id = :correlation_id OR headers IS NOT NULL OR typeof(body) <> 'text'
+   OR CASE WHEN json_valid(body) THEN json_extract(body, '$.correlationid') END = :correlation_id
+ORDER BY seq;
+
+-- name: claimed
+SELECT consumer, seq FROM minuet_claims;
+
+-- name: progress
+SELECT p.consumer, p.service, p.topics, p.position, (
+    SELECT count(*) FROM minuet_log l
+    WHERE l.seq > p.position AND l.topic IN (SELECT value FROM json_each(p.topics))
+) + (SELECT count(*) FROM minuet_claims c WHERE c.consumer = p.consumer)
+FROM minuet_positions p ORDER BY p.consumer;
 
 -- name: next_relevant
 SELECT min(seq) FROM minuet_log WHERE seq > ? AND topic IN (SELECT value FROM json_each(?));

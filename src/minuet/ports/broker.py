@@ -22,6 +22,9 @@ A broker keeps these clauses, which `minuet.testing.conformance` checks under th
   process is killed.
 - B16 With `joins`, a message whose (source, id) the log already holds is absorbed and counted, not doubled; one id
   under two sources is two messages.
+- B17 With `traceable`, `instance` gives back every message of a correlation id in the order of their publishing, each
+  with the groups that have yet to have it, and `groups` says how far behind each group is. Neither takes anything
+  from anybody.
 """
 
 from __future__ import annotations
@@ -35,10 +38,28 @@ if TYPE_CHECKING:
     from minuet.ports.store import Store, Unit
 
 
+class Attributes(msgspec.Struct, frozen=True, gc=False):
+    """What a database keeps in columns of a CloudEvent beside id, source and partition key; the body is its JSON data.
+
+    For `envelope="columns"`. `at` is the time in seconds since 1970 UTC.
+    """
+
+    type: str
+    at: float
+    correlationid: str | None
+    causationid: str | None
+    traceparent: str | None
+    extensions: Mapping[str, str | int | bool] | None = None
+
+
+Headers = Mapping[str, str] | Attributes | None
+
+
 class Message(msgspec.Struct, frozen=True, gc=False):
     """One message as a broker carries it.
 
-    `headers` is None for a structured CloudEvent, whose body says everything. `id` and `source` identify the event
+    `headers` is None for a structured CloudEvent, whose body says everything, and `Attributes` where a database keeps
+    those in columns. `id` and `source` identify the event
     for deduplication; a foreign message may lack them. `key` orders messages of one topic and may be None.
     """
 
@@ -46,7 +67,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     key: str | None
     id: str | None
     source: str | None
-    headers: Mapping[str, str] | None
+    headers: Headers
     body: bytes | str
 
 
@@ -57,7 +78,7 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     key: str | None
     id: str | None
     source: str | None
-    headers: Mapping[str, str] | None
+    headers: Headers
     body: bytes | str
     token: int
 
@@ -68,6 +89,23 @@ class Group(msgspec.Struct, frozen=True):
     name: str
     service: str
     topics: tuple[str, ...]
+
+
+class Logged(msgspec.Struct, frozen=True):
+    """A message that the broker keeps, and who has yet to have it."""
+
+    message: Message
+    number: int
+    """The broker's number for it; what was published later has a higher one."""
+    awaiting: frozenset[str] = frozenset()
+    """The names of the groups that read its topic and have not had it: not taken, or taken and not acknowledged."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """A group and how many messages it has yet to have."""
+
+    group: Group
+    behind: int
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,12 +121,14 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Whether several processes may share one group's work."""
     groups: Literal["reaction", "service"]
     """Whether groups are cheap enough for one a reaction, or there is one a service."""
-    envelope: Literal["structured", "binary"]
-    """Whether CloudEvents travel as one JSON body or as headers and data."""
+    envelope: Literal["structured", "binary", "columns"]
+    """Whether CloudEvents travel as one JSON body, as headers and data, or as columns of a database."""
     joins: bool
     """Whether taking and publishing can be part of a store's transaction."""
     max_payload_bytes: int
     """The largest body, in bytes."""
+    traceable: bool = False
+    """Whether an instance's messages can be read back without taking them from anybody."""
 
 
 class Subscription(Protocol):
@@ -140,8 +180,11 @@ class Broker(Protocol):
 
     capabilities: ClassVar[Capabilities]
 
-    async def open(self) -> None:
-        """Connect; `BrokerUnavailable` says in prose why that is not possible."""
+    async def open(self, *, create: bool = True) -> None:
+        """Connect; `BrokerUnavailable` or `StoreUnavailable` says in prose why that is not possible.
+
+        Without `create`, a place that minuet has never used is refused and left as it is.
+        """
         ...
 
     async def close(self) -> None:
@@ -168,4 +211,14 @@ class Broker(Protocol):
         """Forget, in a bounded step, messages that every group has had, that are older than `before` (give or take
         the interval between two trims), and whose id is not among `keep`. Returns how many.
         """
+        ...
+
+    async def instance(self, correlation_id: str, *, quick: bool = False) -> Sequence[Logged]:
+        """Every message of an instance, for whoever looks on. With `quick`, those alone whose ids an index finds: all
+        that reactions emitted, and perhaps not what came into the instance from outside. BrokerUnavailable where the
+        broker is not `traceable`."""
+        ...
+
+    async def groups(self) -> Sequence[Progress]:
+        """The groups that were ever provisioned, and how far behind each is. BrokerUnavailable as for `instance`."""
         ...

@@ -127,7 +127,7 @@ class ConcurrentLane(Lane):
         reactor = self.reactor
         arrival: Arrival | None = None
         try:
-            arrival = reactor.read(parked.headers, parked.body)
+            arrival = reactor.read(parked)
             if self.observes(Point.DECODED):
                 self.observe_each(Point.DECODED, [parked], arrival)
             if not reactor.wants(arrival.event):

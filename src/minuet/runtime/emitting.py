@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from minuet.contracts.attributes import check_text
 from minuet.contracts.contract import Contract, contract_of
 from minuet.errors import MinuetError, UndeclaredEmission
 from minuet.ports.broker import Message
@@ -50,6 +51,9 @@ class AppEmitter:
     ) -> str:
         """Owe the event to the broker, in `tx` if given; the event's id."""
         contract = self._contract(service, event)
+        for name, text in (("id", id), ("correlationid", correlation_id), ("traceparent", traceparent)):
+            if text is not None:
+                check_text(name, text)
         event_id = id or self._ids.new()
         message = self._writers[service].write(
             contract,

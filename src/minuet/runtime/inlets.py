@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from minuet.contracts.envelope import read
 from minuet.errors import BrokerClosed, MinuetError, Rejected
 from minuet.policies.retry import Retry
 from minuet.ports.broker import Delivery, JoinedSubscription, Subscription
@@ -15,6 +14,7 @@ from minuet.ports.observer import Point, Turn
 from minuet.ports.store import Unit
 from minuet.runtime.observing import Observers
 from minuet.runtime.reactor import Reactor
+from minuet.runtime.reading import envelope_of
 
 RECONNECT = Retry(times=1_000_000, first_seconds=0.1, most_seconds=10.0)
 """How a broker that went away is asked again."""
@@ -118,7 +118,7 @@ def _identity(delivery: Delivery) -> tuple[str, str] | None:
     if delivery.source is not None and delivery.id is not None:
         return (delivery.source, delivery.id)
     try:
-        envelope = read(delivery.headers, delivery.body)
+        envelope = envelope_of(delivery)
     except Rejected:
         return None
     return (envelope.source, envelope.id)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple, cast
 
 from minuet.contracts.contract import Contract
 from minuet.contracts.envelope import Envelope, read, split_type
 from minuet.core.verdict import Reason
 from minuet.errors import PayloadRejected
+from minuet.ports.broker import Attributes, Delivery
+from minuet.ports.store import Parked
 
 
 class Arrival(NamedTuple):
@@ -23,6 +26,20 @@ class Arrival(NamedTuple):
         return self.envelope.correlationid or self.envelope.id
 
 
+def envelope_of(subject: Delivery | Parked) -> Envelope:
+    """The CloudEvent that a delivery carries. Raises `Rejected` when it carries none."""
+    headers = subject.headers
+    if type(headers) is not Attributes:
+        return read(headers, subject.body)  # type: ignore[arg-type]  # what is left after Attributes
+    delivery = cast(Delivery, subject)
+    body = delivery.body
+    return Envelope(
+        delivery.id or "", delivery.source or "", headers.type, datetime.fromtimestamp(headers.at, UTC), None,
+        "application/json", None, headers.correlationid, headers.causationid, headers.traceparent, None, delivery.key,
+        dict(headers.extensions) if headers.extensions else {}, body.encode() if isinstance(body, str) else body,
+    )  # fmt: skip
+
+
 class EventReader:
     """Reads deliveries as the versions of the contracts that one reaction takes."""
 
@@ -30,9 +47,9 @@ class EventReader:
         self._exact = {contract.type: contract for contract in takes}
         self._names = {contract.name: contract for contract in takes}
 
-    def read(self, headers: Mapping[str, str] | None, body: bytes | str) -> Arrival:
+    def read(self, subject: Delivery | Parked) -> Arrival:
         """Decode, check and upcast. Raises `Rejected` with its reason when the bytes are no event of these."""
-        envelope = read(headers, body)
+        envelope = envelope_of(subject)
         contract = self._exact.get(envelope.type)
         if contract is not None:
             return Arrival(contract.decode(envelope.data), envelope)

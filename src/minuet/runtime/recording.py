@@ -7,25 +7,29 @@ from collections import Counter
 
 import msgspec
 
+from minuet.contracts.envelope import to_structured
 from minuet.core.verdict import GiveUp, Reason, judge
-from minuet.ports.broker import Delivery, Message
+from minuet.ports.broker import Attributes, Delivery, Message
 from minuet.ports.clock import Chance, Clock
 from minuet.ports.observer import Outcome, Point, Turn
 from minuet.ports.store import Attempt, DeadLetter, Parked, Unit
 from minuet.runtime.observing import Observers
 from minuet.runtime.outlets import Outlet
 from minuet.runtime.reactor import Reactor
-from minuet.runtime.reading import Arrival
+from minuet.runtime.reading import Arrival, envelope_of
 
 LONGEST_TRACE = 20_000
 """How many characters of a trace a dead letter keeps; the end of it says most."""
 
 
 def parked_from(consumer: str, delivery: Delivery, attempts: int = 0) -> Parked:
-    """A delivery as the store parks it."""
+    """A delivery as the store parks it: in the bytes that it came in, or structured when it came in columns."""
+    headers, body = delivery.headers, delivery.body
+    if isinstance(headers, Attributes):
+        headers, body = None, to_structured(envelope_of(delivery)).decode()
     return Parked(
         id=0, consumer=consumer, topic=delivery.topic, key=delivery.key, event_id=delivery.id,
-        source=delivery.source, headers=delivery.headers, body=delivery.body, attempts=attempts,
+        source=delivery.source, headers=headers, body=body, attempts=attempts,
     )  # fmt: skip
 
 

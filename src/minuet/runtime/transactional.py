@@ -55,7 +55,7 @@ class TransactionalLane(Lane):
         reactor = self.reactor
         arrival: Arrival | None = None
         try:
-            arrival = reactor.read(subject.headers, subject.body)
+            arrival = reactor.read(subject)
             if self.observes(Point.DECODED):
                 self.observe_each(Point.DECODED, [subject], arrival)
             if not reactor.wants(arrival.event):

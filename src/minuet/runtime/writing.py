@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Literal
 
+from minuet.contracts.attributes import check_text
 from minuet.contracts.contract import Contract
-from minuet.contracts.envelope import Envelope, to_binary, to_structured
+from minuet.contracts.envelope import Envelope, to_binary
+from minuet.contracts.writer import StructuredWriter
 from minuet.errors import PayloadTooLarge
-from minuet.ports.broker import Capabilities, Message
+from minuet.ports.broker import Attributes, Capabilities, Headers, Message
 
 
 class MessageWriter:
-    """Writes one service's events in the form that its broker carries."""
+    """Writes one service's events in the form that its broker carries.
 
-    def __init__(self, service: str, capabilities: Capabilities) -> None:
+    Columns belong to a log in the store's own database; on its way through an outbox such an event is structured.
+    """
+
+    def __init__(self, service: str, capabilities: Capabilities, *, joined: bool) -> None:
         self._source = f"/{service}"
-        self._structured = capabilities.envelope == "structured"
+        form: Literal["structured", "binary", "columns"] = capabilities.envelope
+        self._form = "structured" if form == "columns" and not joined else form
         self._largest = capabilities.max_payload_bytes
+        self._structured: dict[Contract, StructuredWriter] = {}
 
     def write(
         self,
@@ -31,23 +39,57 @@ class MessageWriter:
     ) -> Message:
         """The message of an event of this contract; `at` is its time in seconds since 1970 UTC.
 
-        Raises PayloadTooLarge when the broker would refuse it.
+        Raises PayloadTooLarge when the broker would refuse it, EnvelopeRejected when its key cannot be an attribute.
         """
         key = contract.key_of(event)
-        envelope = Envelope(
-            event_id, self._source, contract.type, datetime.fromtimestamp(at, UTC), None, "application/json", None,
-            correlation_id, causation_id, traceparent, None, key, contract.extensions, contract.encode(event),
-        )  # fmt: skip
-        headers: dict[str, str] | None = None
-        if self._structured:
-            body = to_structured(envelope)
+        if self._form == "columns":
+            if key is not None and not (key and key.isascii() and key.isprintable()):
+                check_text("partitionkey", key)
+            headers: Headers = Attributes(
+                contract.type, at, correlation_id, causation_id, traceparent, contract.extensions or None
+            )
+            body = contract.encode(event)
+        elif self._form == "structured":
+            headers = None
+            body = self._writer(contract).write(
+                event,
+                id=event_id,
+                time=datetime.fromtimestamp(at, UTC),
+                correlationid=correlation_id,
+                causationid=causation_id,
+                partitionkey=key,
+                traceparent=traceparent,
+            )
         else:
-            headers, body = to_binary(envelope)
+            headers, body = to_binary(
+                Envelope(
+                    event_id,
+                    self._source,
+                    contract.type,
+                    datetime.fromtimestamp(at, UTC),
+                    None,
+                    "application/json",
+                    None,
+                    correlation_id,
+                    causation_id,
+                    traceparent,
+                    None,
+                    key,
+                    contract.extensions,
+                    contract.encode(event),
+                )  # fmt: skip
+            )
         if len(body) > self._largest:
             raise PayloadTooLarge(
-                f"{contract.type} ({contract.place}) came to {len(body)} bytes, and the broker carries {self._largest}. "
-                "Put the large part where both sides can reach it and send its address."
+                f"{contract.type} ({contract.place}) came to {len(body)} bytes, and the broker carries "
+                f"{self._largest}. Put the large part where both sides can reach it and send its address."
             )
-        if headers is None:
-            return Message(contract.topic, key, event_id, self._source, None, body.decode())
-        return Message(contract.topic, key, event_id, self._source, headers, body)
+        # Text where the body is text: the sqlite3 module binds it quicker than bytes.
+        carried = body if self._form == "binary" else body.decode()
+        return Message(contract.topic, key, event_id, self._source, headers, carried)
+
+    def _writer(self, contract: Contract) -> StructuredWriter:
+        writer = self._structured.get(contract)
+        if writer is None:
+            writer = self._structured[contract] = StructuredWriter(contract, self._source)
+        return writer
