@@ -34,8 +34,7 @@ def modules(*directories: str) -> list[Path]:
     return [
         file
         for file in files()
-        if file.suffix == ".py"
-        and str(file.relative_to(ROOT)).startswith(tuple(f"{name}/" for name in directories))
+        if file.suffix == ".py" and str(file.relative_to(ROOT)).startswith(tuple(f"{name}/" for name in directories))
     ]
 
 
@@ -47,9 +46,7 @@ def tree_of(file: Path) -> ast.Module:
 
 def functions_of(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Every function in the file, nested ones and methods too."""
-    return (
-        node for node in ast.walk(tree_of(file)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    )
+    return (node for node in ast.walk(tree_of(file)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
 def called(node: ast.Call) -> str:

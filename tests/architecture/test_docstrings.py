@@ -13,11 +13,7 @@ def undocumented(name: str, thing: object) -> Iterator[str]:
     if inspect.isclass(thing):
         for attribute, member in vars(thing).items():
             function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
-            if (
-                not attribute.startswith("_")
-                and inspect.isfunction(function)
-                and not inspect.getdoc(function)
-            ):
+            if not attribute.startswith("_") and inspect.isfunction(function) and not inspect.getdoc(function):
                 yield f"{name}.{attribute}"
     if (inspect.isclass(thing) or inspect.isroutine(thing)) and not vars(thing).get("__doc__", thing.__doc__):
         yield name
@@ -31,9 +27,5 @@ def test_a_public_name_has_a_docstring(name) -> None:
 
 def test_the_package_exports_what_it_lists_and_nothing_else() -> None:
     """Every public name of the package is in `__all__` or is one of its modules."""
-    public = {
-        name
-        for name, thing in vars(minuet).items()
-        if not name.startswith("_") and not inspect.ismodule(thing)
-    }
+    public = {name for name, thing in vars(minuet).items() if not name.startswith("_") and not inspect.ismodule(thing)}
     assert public <= {*minuet.__all__, "TYPE_CHECKING"}

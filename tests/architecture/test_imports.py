@@ -21,9 +21,7 @@ def copy(tmp_path_factory) -> Path:
 
 def lint_imports(directory: Path) -> subprocess.CompletedProcess[str]:
     """Runs the import linter on the package under `directory`, whichever one is installed."""
-    code = (
-        "import sys; sys.path.insert(0, 'src'); from importlinter.cli import lint_imports_command as c; c()"
-    )
+    code = "import sys; sys.path.insert(0, 'src'); from importlinter.cli import lint_imports_command as c; c()"
     command = [sys.executable, "-c", code, "--no-cache"]
     return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
 

@@ -31,9 +31,7 @@ def test_the_wheel_holds_every_file_of_the_package(tmp_path) -> None:
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if name.startswith("minuet/")}
-    package = {
-        file.relative_to(PACKAGE.parent).as_posix() for file in files() if file.is_relative_to(PACKAGE)
-    }
+    package = {file.relative_to(PACKAGE.parent).as_posix() for file in files() if file.is_relative_to(PACKAGE)}
     assert held == package
     assert "minuet/py.typed" in held
 

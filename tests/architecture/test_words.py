@@ -30,9 +30,7 @@ def said(pattern: re.Pattern[str], among: list[Path]) -> list[str]:
         except UnicodeDecodeError:
             continue
         found += [
-            f"{file.relative_to(ROOT)}:{n}: {line.strip()}"
-            for n, line in enumerate(lines, 1)
-            if pattern.search(line)
+            f"{file.relative_to(ROOT)}:{n}: {line.strip()}" for n, line in enumerate(lines, 1) if pattern.search(line)
         ]
     return found
 

@@ -78,9 +78,7 @@ def _execute(code: CodeType, names: ModuleType) -> None:
 
 
 def _console(block: Block, directory: Path) -> str:
-    return console(
-        [Command(command.line, _output(command, block, directory)) for command in commands_of(block)]
-    )
+    return console([Command(command.line, _output(command, block, directory)) for command in commands_of(block)])
 
 
 def _output(command: Command, block: Block, directory: Path) -> str:
