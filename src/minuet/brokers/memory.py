@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from bisect import insort
+from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
 
+from minuet.contracts.correlation import belongs
 from minuet.errors import BrokerClosed, PayloadTooLarge
-from minuet.ports.broker import Capabilities, Delivery, Group, Message
+from minuet.ports.broker import Attributes, Capabilities, Delivery, Group, Logged, Message, Progress
 from minuet.ports.store import Store
 
 
@@ -37,6 +39,7 @@ class MemoryBroker:
         envelope="binary",
         joins=False,
         max_payload_bytes=1024 * 1024,
+        traceable=True,
     )
 
     def __init__(self) -> None:
@@ -55,7 +58,7 @@ class MemoryBroker:
     def __repr__(self) -> str:
         return f"<MemoryBroker, {len(self._log)} messages, {len(self._readings)} groups>"
 
-    async def open(self) -> None:
+    async def open(self, *, create: bool = True) -> None:
         """Nothing to connect to."""
 
     async def close(self) -> None:
@@ -101,6 +104,34 @@ class MemoryBroker:
         self._trimmed = bound
         return forgotten
 
+    async def instance(self, correlation_id: str, *, quick: bool = False) -> list[Logged]:
+        return [
+            Logged(message, number, frozenset(self._awaiting(message.topic, number)))
+            for number, message in enumerate(self._log, self._trimmed)
+            if not isinstance(message.headers, Attributes) and belongs(correlation_id, message.headers, message.body)
+        ]
+
+    async def groups(self) -> list[Progress]:
+        behind = Counter(
+            name
+            for number, message in enumerate(self._log, self._trimmed)
+            for name in self._awaiting(message.topic, number)
+        )
+        return [Progress(reading.group, behind[name]) for name, reading in sorted(self._readings.items())]
+
+    def _awaiting(self, topic: str, number: int) -> list[str]:
+        """The groups that have yet to have this message: not handed out, given back, or not acknowledged."""
+        return [
+            name
+            for name, reading in self._readings.items()
+            if topic in reading.group.topics
+            and (
+                number >= reading.next
+                or number in reading.returned
+                or any(number in s.held for s in self._subscriptions if s.group == name)
+            )
+        ]
+
     def at(self, number: int) -> Message:
         return self._log[number - self._trimmed]
 
@@ -122,6 +153,7 @@ class MemorySubscription:
     def __init__(self, broker: MemoryBroker, reading: _Reading) -> None:
         self._broker = broker
         self._reading = reading
+        self.group = reading.group.name
         self._closed = False
         self.held: dict[int, str | None] = {}
         self.changed = asyncio.Event()

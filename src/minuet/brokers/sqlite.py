@@ -17,10 +17,12 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from minuet.databases.sqlite import Database, SqlitePlace
+from minuet.contracts.correlation import belongs, shared_start
+from minuet.databases.examination import refuse_stranger
+from minuet.databases.sqlite import Database, Row, SqlitePlace
 from minuet.databases.statements import load, split
 from minuet.errors import BrokerClosed, PayloadTooLarge
-from minuet.ports.broker import Attributes, Capabilities, Delivery, Group, Headers, Message
+from minuet.ports.broker import Attributes, Capabilities, Delivery, Group, Headers, Logged, Message, Progress
 from minuet.ports.store import Store, Unit
 
 SQL = load("minuet.brokers", "sqlite.sql")
@@ -57,11 +59,6 @@ def _delivery(row: Sequence[Any]) -> Delivery:
     else:
         headers = None if further is None else _headers.decode(further)
     return Delivery(topic, key, event_id, source, headers, body, seq)
-
-
-def _logged_message(row: Sequence[Any]) -> Message:
-    _, topic, key, event_id, source, headers, body = row
-    return Message(topic, key, event_id, source, None if headers is None else _headers.decode(headers), body)
 
 
 class SqliteBroker:
@@ -153,39 +150,31 @@ class SqliteBroker:
 
     async def instance(self, correlation_id: str, *, quick: bool = False) -> list[Logged]:
         rows: list[Row] = []
+        values = {"correlation_id": correlation_id}
         if quick and (start := shared_start(correlation_id)) is not None:
-            # Ids that follow from each other begin alike: see contracts/identity.py.
-            rows = await self.database.read(SQL["instance_quick"], {"first": start, "beyond": f"{start}~"})
-        if not rows:
-            rows = await self.database.read(SQL["instance"], {"correlation_id": correlation_id})
-        return await self._logged([row for row in rows if belongs(correlation_id, _logged_message(row))])
-
-    async def _logged(self, rows: Sequence[Row]) -> list[Logged]:
+            rows = await self.database.read(SQL["instance_by_id"], {**values, "first": start, "beyond": f"{start}~"})
+        deliveries = [_delivery(row) for row in rows or await self.database.read(SQL["instance"], values)]
         claimed = {(str(group), seq) for group, seq in await self.database.read(SQL["claimed"])}
-        groups = await self._groups()
+        positions = [_position(row) for row in await self.database.read(SQL["positions"])]
         return [
-            Logged(
-                message := _logged_message(row),
-                number := int(str(row[0])),
-                frozenset(
-                    group.name
-                    for group, position, _ in groups
-                    if message.topic in group.topics and (number > position or (group.name, number) in claimed)
-                ),
-            )
-            for row in rows
-        ]
+            Logged(Message(d.topic, d.key, d.id, d.source, d.headers, d.body), d.token, frozenset(
+                group.name
+                for group, position in positions
+                if d.topic in group.topics and (d.token > position or (group.name, d.token) in claimed)
+            ))
+            for d in deliveries
+            if isinstance(d.headers, Attributes) or belongs(correlation_id, d.headers, d.body)
+        ]  # fmt: skip
 
     async def groups(self) -> list[Progress]:
-        return [Progress(group, behind) for group, _, behind in await self._groups()]
+        rows = await self.database.read(SQL["progress"])
+        return [Progress(*_position(row)) for row in rows]
 
-    async def _groups(self) -> list[tuple[Group, int, int]]:
-        """Each group with its position and how many messages it has yet to have."""
-        rows: Sequence[Sequence[Any]] = await self.database.read(SQL["progress"])
-        return [
-            (Group(name, service, _topics.decode(topics)), position, behind)
-            for name, service, topics, position, behind in rows
-        ]
+
+def _position(row: Sequence[Any]) -> tuple[Group, int]:
+    """A group, and a number that was selected beside it."""
+    name, service, topics, number = row
+    return Group(name, service, _topics.decode(topics)), number
 
 
 class SqliteSubscription:

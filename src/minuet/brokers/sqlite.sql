@@ -68,20 +68,26 @@ UPDATE minuet_claims SET owner = NULL WHERE consumer = ? AND owner = ?;
 -- name: groups
 SELECT consumer, topics, position FROM minuet_positions;
 
--- name: instance_quick
-SELECT seq, topic, key, id, source, headers, body FROM minuet_log WHERE id >= :first AND id < :beyond ORDER BY seq;
+-- Ids that follow from each other begin alike.
+-- name: instance_by_id
+SELECT topic, key, id, source, type, time, correlationid, causationid, traceparent, headers, body, seq
+FROM minuet_log
+WHERE id >= :first AND id < :beyond AND (type IS NULL OR coalesce(correlationid, id) = :correlation_id) ORDER BY seq;
 
 -- name: instance
-SELECT seq, topic, key, id, source, headers, body FROM minuet_log
-WHERE id = :correlation_id OR headers IS NOT NULL OR typeof(body) <> 'text'
-   OR CASE WHEN json_valid(body) THEN json_extract(body, '$.correlationid') END = :correlation_id
+SELECT topic, key, id, source, type, time, correlationid, causationid, traceparent, headers, body, seq
+FROM minuet_log
+WHERE type IS NULL OR correlationid = :correlation_id OR (correlationid IS NULL AND id = :correlation_id)
 ORDER BY seq;
 
 -- name: claimed
 SELECT consumer, seq FROM minuet_claims;
 
+-- name: positions
+SELECT consumer, service, topics, position FROM minuet_positions;
+
 -- name: progress
-SELECT p.consumer, p.service, p.topics, p.position, (
+SELECT p.consumer, p.service, p.topics, (
     SELECT count(*) FROM minuet_log l
     WHERE l.seq > p.position AND l.topic IN (SELECT value FROM json_each(p.topics))
 ) + (SELECT count(*) FROM minuet_claims c WHERE c.consumer = p.consumer)

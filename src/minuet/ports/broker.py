@@ -216,7 +216,8 @@ class Broker(Protocol):
     async def instance(self, correlation_id: str, *, quick: bool = False) -> Sequence[Logged]:
         """Every message of an instance, for whoever looks on. With `quick`, those alone whose ids an index finds: all
         that reactions emitted, and perhaps not what came into the instance from outside. BrokerUnavailable where the
-        broker is not `traceable`."""
+        broker is not `traceable`.
+        """
         ...
 
     async def groups(self) -> Sequence[Progress]:

@@ -19,6 +19,7 @@ A store keeps these clauses, which `minuet.testing.conformance` checks under the
   needs.
 - S15 A reader sees committed rows only.
 - S16 What is written survives closing and opening anew (`persistent`).
+- S17 `parked`, `owed`, `survey_dead_letters` and `examine` show what is committed and change nothing.
 """
 
 from __future__ import annotations
@@ -87,6 +88,29 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True):
     """The dead letter that it was redriven from."""
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A parked delivery, and how it stands."""
+
+    delivery: Parked
+    """`attempts` are those that have begun, and counts none that is still to begin."""
+    state: Literal["due", "behind", "running", "held", "handled", "dead"]
+    """`due` at its instant, `behind` an older one of its key, `running` outside a transaction, `held` as a dead letter
+    for which its key waits; `handled` and `dead` ones are settled."""
+    due_at: float | None
+    settled_at: float | None
+
+
+class ParkedFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which parked deliveries; every given word must match."""
+
+    event_ids: tuple[str, ...] | None = None
+    consumer: str | None = None
+    """`service.reaction`."""
+    key: str | None = None
+    unsettled: bool = False
+    """Only those that are not settled yet."""
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery given up on."""
 
@@ -110,7 +134,26 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """When it died, seconds since 1970 UTC."""
     state: Literal["open", "redriven", "resolved", "discarded"] = "open"
     difference: str | None = None
-    """What an edit changed, as a unified difference, when it was redriven edited."""
+    """What an edit changed, as a unified difference, when it was last redriven edited."""
+    because: str | None = None
+    """Why it was discarded, in the words of whoever did."""
+
+
+class DeadLetterHead(msgspec.Struct, frozen=True, kw_only=True):
+    """A dead letter without its bytes, trace and history: enough to list, count and choose."""
+
+    id: int
+    consumer: str
+    topic: str
+    key: str | None
+    event_id: str | None
+    correlation_id: str | None
+    type: str | None
+    reason: str
+    error: str
+    attempts: int
+    at: float
+    state: Literal["open", "redriven", "resolved", "discarded"]
 
 
 class Inbox(Protocol):
@@ -281,6 +324,21 @@ class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     correlation_id: str | None = None
     key: str | None = None
+    ids: tuple[int, ...] | None = None
+    event_ids: tuple[str, ...] | None = None
+
+
+class Examined(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that an adapter looked at in itself."""
+
+    subject: str
+    """A stable word for programs, `sqlite.journal_mode`."""
+    well: bool | None
+    """True: as it should be. False: something is wrong. None: worth knowing."""
+    found: str
+    """A sentence."""
+    advice: str | None = None
+    """What to do about it; a sentence."""
 
 
 class Store(Protocol):
@@ -293,8 +351,11 @@ class Store(Protocol):
         """What a broker that lives in the same database may share."""
         ...
 
-    async def open(self) -> None:
-        """Connect and bring the schema up to date; `StoreUnavailable` says in prose why that is not possible."""
+    async def open(self, *, create: bool = True) -> None:
+        """Connect and bring the schema up to date; `StoreUnavailable` says in prose why that is not possible.
+
+        Without `create`, a place that minuet has never used is refused and left as it is.
+        """
         ...
 
     async def close(self) -> None:
@@ -339,8 +400,26 @@ class Store(Protocol):
         """Dead letters, oldest first."""
         ...
 
+    async def survey_dead_letters(self, which: DeadLetterFilter) -> list[DeadLetterHead]:
+        """All dead letters that match, oldest first, without what makes them long."""
+        ...
+
     async def waiting_behind(self, letter: DeadLetter) -> int:
         """How many deliveries of its consumer and key wait."""
+        ...
+
+    async def parked(self, which: ParkedFilter, limit: int = 1000) -> list[Standing]:
+        """Parked deliveries as they stand, oldest first."""
+        ...
+
+    async def owed(self, limit: int = 1000) -> list[Owed]:
+        """The oldest outbox rows, whoever holds them. Holds none."""
+        ...
+
+    async def examine(self) -> list[Examined]:
+        """What the store finds when it looks at itself: versions, modes, integrity. May take as long as reading all
+        of it.
+        """
         ...
 
     async def counts(self) -> dict[str, dict[str, int]]:

@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS minuet_dead_letters (
     consumer TEXT NOT NULL, topic TEXT NOT NULL, key TEXT, event_id TEXT, source TEXT, correlation_id TEXT, type TEXT,
     headers TEXT, body NOT NULL, reason TEXT NOT NULL, error TEXT NOT NULL, trace TEXT NOT NULL,
     attempts INTEGER NOT NULL, history TEXT NOT NULL, at REAL NOT NULL,
-    state TEXT NOT NULL, difference TEXT, changed_at REAL NOT NULL
+    state TEXT NOT NULL, difference TEXT, because TEXT, changed_at REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS minuet_dead_letters_open ON minuet_dead_letters (event_id) WHERE state IN ('open', 'redriven');
 CREATE INDEX IF NOT EXISTS minuet_dead_letters_instance ON minuet_dead_letters (correlation_id);
@@ -126,11 +126,21 @@ SELECT min(due_at) FROM minuet_parked WHERE consumer = ? AND state = 'due';
 -- name: parked_waiting_behind
 SELECT count(*) FROM minuet_parked WHERE consumer = ? AND key = ? AND settled_at IS NULL AND state <> 'held';
 
+-- name: parked_standing
+SELECT id, consumer, topic, key, event_id, source, headers, body, attempts, history, dead_letter,
+       state, due_at, settled_at
+FROM minuet_parked
+WHERE (:event_ids IS NULL OR event_id IN (SELECT value FROM json_each(:event_ids)))
+  AND (:consumer IS NULL OR consumer = :consumer) AND (:key IS NULL OR key = :key)
+  AND (NOT :unsettled OR settled_at IS NULL)
+ORDER BY id LIMIT :limit;
+
 -- name: parked_held
 SELECT id FROM minuet_parked WHERE dead_letter = ? AND state = 'held';
 
 -- name: parked_hold
-UPDATE minuet_parked SET state = 'held', due_at = NULL, owner = NULL, dead_letter = ? WHERE id = ?;
+UPDATE minuet_parked SET state = 'held', due_at = NULL, owner = NULL, dead_letter = ?, attempts = ?, history = ?
+WHERE id = ?;
 
 -- name: parked_release_held
 UPDATE minuet_parked SET state = 'due', due_at = ?, attempts = 0, body = ?, headers = ? WHERE id = ?;
@@ -167,22 +177,35 @@ UPDATE minuet_dead_letters SET state = 'open', reason = ?, error = ?, trace = ?,
 UPDATE minuet_dead_letters SET state = :state, changed_at = :at WHERE id = :id;
 
 -- name: dead_letter_leave_open
-UPDATE minuet_dead_letters SET state = :state, difference = :difference, changed_at = :at
+UPDATE minuet_dead_letters SET state = :state, difference = :difference, because = :because, changed_at = :at
 WHERE id = :id AND state = 'open';
 
 -- name: dead_letters
 SELECT id, consumer, topic, key, event_id, source, correlation_id, type, headers, body, reason, error, trace,
-       attempts, history, at, state, difference
+       attempts, history, at, state, difference, because
 FROM minuet_dead_letters
 WHERE (:state IS NULL OR state = :state)
-  AND (:consumer IS NULL OR consumer = :consumer OR consumer LIKE :consumer || '.%')
+  AND (:consumer IS NULL OR consumer = :consumer OR substr(consumer, 1, length(:consumer) + 1) = :consumer || '.')
   AND (:topic IS NULL OR topic = :topic) AND (:reason IS NULL OR reason = :reason)
   AND (:correlation_id IS NULL OR correlation_id = :correlation_id) AND (:key IS NULL OR key = :key)
+  AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
+  AND (:event_ids IS NULL OR event_id IN (SELECT value FROM json_each(:event_ids)))
 ORDER BY id LIMIT :limit;
+
+-- name: dead_letters_survey
+SELECT id, consumer, topic, key, event_id, correlation_id, type, reason, error, attempts, at, state
+FROM minuet_dead_letters
+WHERE (:state IS NULL OR state = :state)
+  AND (:consumer IS NULL OR consumer = :consumer OR substr(consumer, 1, length(:consumer) + 1) = :consumer || '.')
+  AND (:topic IS NULL OR topic = :topic) AND (:reason IS NULL OR reason = :reason)
+  AND (:correlation_id IS NULL OR correlation_id = :correlation_id) AND (:key IS NULL OR key = :key)
+  AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
+  AND (:event_ids IS NULL OR event_id IN (SELECT value FROM json_each(:event_ids)))
+ORDER BY id;
 
 -- name: dead_letters_by_id
 SELECT id, consumer, topic, key, event_id, source, correlation_id, type, headers, body, reason, error, trace,
-       attempts, history, at, state, difference
+       attempts, history, at, state, difference, because
 FROM minuet_dead_letters WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id;
 
 -- name: count

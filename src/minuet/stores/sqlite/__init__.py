@@ -1,0 +1,199 @@
+"""The SQLite store: a service's state, inbox, outbox, parked deliveries and dead letters in one file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from minuet.databases.examination import examine, refuse_stranger
+from minuet.databases.sqlite import Database, Row, SqlitePlace
+from minuet.databases.statements import split
+from minuet.errors import StoreUnavailable
+from minuet.ports.store import (
+    DeadLetter,
+    DeadLetterFilter,
+    DeadLetterHead,
+    Examined,
+    Owed,
+    ParkedFilter,
+    Standing,
+    StoreCapabilities,
+)
+from minuet.stores.sqlite.rows import SQL, dead_letter_of, head_of, message_of, standing_of, text_of
+from minuet.stores.sqlite.unit import SqliteScope, SqliteUnit
+
+__all__ = ["MemoryStore", "SqliteStore"]
+
+
+class SqliteStore:
+    """A store in one SQLite file: `sqlite:///orders.db`, relative to the working directory, or four slashes."""
+
+    capabilities: ClassVar[StoreCapabilities] = StoreCapabilities(
+        persistent=True, shared=True, native=("sqlite3.Connection",)
+    )
+
+    def __init__(self, path: str | None, *, synchronous: str = "FULL") -> None:
+        self.database = Database(path, synchronous=synchronous)
+
+    @classmethod
+    def from_url(cls, url: str) -> SqliteStore:
+        """The store of `sqlite:///relative.db` or `sqlite:////absolute.db`, perhaps with `?synchronous=NORMAL`."""
+        place = SqlitePlace.from_url(url)
+        return cls(place.path, synchronous=place.synchronous)
+
+    def __repr__(self) -> str:
+        return f"<SqliteStore {self.database.path or 'in memory'}>"
+
+    async def open(self, *, create: bool = True) -> None:
+        if not create:
+            refuse_stranger(self.database.path, "minuet_manifests")
+        await self.database.open()
+        async with self.database.writing() as connection:
+            for statement in split(SQL["schema"]):
+                connection.execute(statement)
+
+    async def close(self) -> None:
+        await self.database.close()
+
+    def transaction(self) -> SqliteScope:
+        return SqliteScope(self.database)
+
+    def adopt(self, native: Any) -> SqliteUnit:
+        if not isinstance(native, sqlite3.Connection):
+            raise StoreUnavailable(
+                f"emit(tx=...) was given a {type(native).__qualname__}, and this service keeps its events in SQLite "
+                f"({self.database.path}). Give it the sqlite3.Connection that your transaction is on."
+            )
+        files = [str(row[2]) for row in native.execute("PRAGMA database_list") if row[1] == "main"]
+        if self.database.path is None or not files[0] or not os.path.samefile(files[0], self.database.path):
+            raise StoreUnavailable(
+                f"emit(tx=...) was given a connection to {files[0] or 'a database in memory'}, and this service keeps "
+                f"its events in {self.database.path or 'memory'}. One transaction cannot span two databases."
+            )
+        return SqliteUnit(native, self.database)
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        self.database.listen(wake)
+
+    async def reclaim(self, now: float) -> int:
+        owners = [str(owner) for (owner,) in await self.database.read(SQL["parked_owners"])]
+        dead = [owner for owner in owners if not self.database.alive(owner)]
+        if not dead:
+            return 0
+        async with self.database.writing() as connection:
+            return sum(
+                connection.execute(SQL["parked_reclaim"], {"owner": owner, "now": now}).rowcount for owner in dead
+            )
+
+    async def next_due(self, consumer: str) -> float | None:
+        [(instant,)] = await self.database.read(SQL["parked_next_due"], (consumer,))
+        return instant if isinstance(instant, float) else None
+
+    async def claim_owed(self, limit: int) -> list[Owed]:
+        if not await self.database.read(SQL["outbox_any"]):
+            return []
+        me = self.database.member
+        async with self.database.writing() as connection:
+            for (owner,) in connection.execute(SQL["outbox_owners"]).fetchall():
+                if not self.database.alive(owner):
+                    connection.execute(SQL["outbox_free"], (owner,))
+            rows: list[Row] = connection.execute(SQL["outbox_oldest"], (limit,)).fetchall()
+            # In order: behind rows that another relay holds, nothing is published.
+            if not rows or rows[0][8] not in (None, me):
+                return []
+            free = [row for row in rows if row[8] is None]
+            if free:
+                connection.execute(SQL["outbox_hold"], {"owner": me, "first": free[0][0], "last": free[-1][0]})
+        return [_owed(row) for row in free]
+
+    async def paid(self, owed: Sequence[Owed]) -> None:
+        async with self.database.writing() as connection:
+            connection.executemany(SQL["outbox_paid"], [(row.id,) for row in owed])
+
+    async def unclaim(self, owed: Sequence[Owed]) -> None:
+        async with self.database.writing() as connection:
+            connection.executemany(SQL["outbox_unclaim"], [(row.id,) for row in owed])
+
+    async def list_dead_letters(self, which: DeadLetterFilter, limit: int = 1000) -> list[DeadLetter]:
+        values = {**_values(which), "limit": limit}
+        return [dead_letter_of(row) for row in await self.database.read(SQL["dead_letters"], values)]
+
+    async def survey_dead_letters(self, which: DeadLetterFilter) -> list[DeadLetterHead]:
+        return [head_of(row) for row in await self.database.read(SQL["dead_letters_survey"], _values(which))]
+
+    async def waiting_behind(self, letter: DeadLetter) -> int:
+        if letter.key is None:
+            return 0
+        [(count,)] = await self.database.read(SQL["parked_waiting_behind"], (letter.consumer, letter.key))
+        return _int(count)
+
+    async def parked(self, which: ParkedFilter, limit: int = 1000) -> list[Standing]:
+        values = {**_values(which), "limit": limit}
+        return [standing_of(row) for row in await self.database.read(SQL["parked_standing"], values)]
+
+    async def owed(self, limit: int = 1000) -> list[Owed]:
+        return [_owed(row) for row in await self.database.read(SQL["outbox_oldest"], (limit,))]
+
+    async def examine(self) -> list[Examined]:
+        return await examine(self.database)
+
+    async def counts(self) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for service, name, count in await self.database.read(SQL["counts"]):
+            found.setdefault(str(service), {})[str(name)] = _int(count)
+        return found
+
+    async def keep_manifest(self, service: str, manifest: str) -> None:
+        """Keep a service's manifest, so that the file alone can be read by `trace` and `graph`."""
+        async with self.database.writing() as connection:
+            connection.execute(SQL["manifest_keep"], (service, manifest))
+
+    async def manifests(self) -> dict[str, str]:
+        """The manifests of the services that have run on this file."""
+        return {str(service): str(text) for service, text in await self.database.read(SQL["manifests"])}
+
+    async def trim(self, before: float) -> int:
+        async with self.database.writing() as connection:
+            return sum(
+                connection.execute(SQL[name], (before,)).rowcount
+                for name in ("parked_trim", "inbox_trim", "dead_letters_trim")
+            )
+
+
+class MemoryStore(SqliteStore):
+    """`memory://`: the SQLite store on a private database that is gone with the process.
+
+    Reactions keep their SQL, so what is tested in memory is what runs.
+    """
+
+    capabilities: ClassVar[StoreCapabilities] = StoreCapabilities(
+        persistent=False, shared=False, native=("sqlite3.Connection",)
+    )
+
+    @classmethod
+    def from_url(cls, url: str) -> MemoryStore:
+        return cls(None)
+
+
+def _int(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _owed(row: Row) -> Owed:
+    number, at = row[0], row[7]
+    assert isinstance(number, int)
+    assert isinstance(at, float)
+    return Owed(number, message_of(row[1:7]), at)
+
+
+def _values(which: DeadLetterFilter | ParkedFilter) -> dict[str, object]:
+    """A filter as a statement's parameters, with what it lists as JSON."""
+    return {
+        name: text_of(value) if isinstance(value, tuple) else value
+        for name, value in msgspec.structs.asdict(which).items()
+    }

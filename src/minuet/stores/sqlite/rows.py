@@ -1,0 +1,73 @@
+"""Between rows of a SQLite store and the port's values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from minuet.databases.statements import load
+from minuet.ports.broker import Attributes, Headers, Message
+from minuet.ports.store import Attempt, DeadLetter, DeadLetterHead, Parked, Standing
+
+SQL = load("minuet.stores", "sqlite.sql")
+_history = msgspec.json.Decoder(tuple[Attempt, ...])
+_headers = msgspec.json.Decoder(dict[str, str])
+_text = msgspec.json.Encoder()
+
+
+def text_of(value: object) -> str:
+    """A value as JSON text."""
+    return _text.encode(value).decode()
+
+
+def headers_text(headers: Headers) -> str | None:
+    """Headers as they are written; what a store keeps has its attributes in its bytes or its headers."""
+    assert not isinstance(headers, Attributes)
+    return None if headers is None else text_of(dict(headers))
+
+
+def headers_of(text: Any) -> dict[str, str] | None:
+    """Headers as they were written."""
+    return None if text is None else _headers.decode(text)
+
+
+def message_of(row: Sequence[Any]) -> Message:
+    """topic, key, event_id, source, headers, body"""
+    topic, key, event_id, source, headers, body = row
+    return Message(topic, key, event_id, source, headers_of(headers), body)
+
+
+def parked_of(row: Sequence[Any]) -> Parked:
+    """id, consumer, topic, key, event_id, source, headers, body, attempts, history, dead_letter"""
+    number, consumer, topic, key, event_id, source, headers, body, attempts, history, dead_letter = row
+    return Parked(
+        id=number, consumer=consumer, topic=topic, key=key, event_id=event_id, source=source,
+        headers=headers_of(headers), body=body, attempts=attempts,
+        history=_history.decode(history), dead_letter=dead_letter,
+    )  # fmt: skip
+
+
+def begun(row: Sequence[Any]) -> Parked:
+    """A parked delivery whose next attempt begins now."""
+    parked = parked_of(row)
+    return msgspec.structs.replace(parked, attempts=parked.attempts + 1)
+
+
+def standing_of(row: Sequence[Any]) -> Standing:
+    """As for `parked_of`, then state, due_at, settled_at"""
+    return Standing(delivery=parked_of(row[:-3]), state=row[-3], due_at=row[-2], settled_at=row[-1])
+
+
+def dead_letter_of(row: Sequence[Any]) -> DeadLetter:
+    """The columns in the order of DeadLetter's fields."""
+    values = dict(zip(DeadLetter.__struct_fields__, row, strict=True))
+    values["headers"] = headers_of(values["headers"])
+    values["history"] = _history.decode(values["history"])
+    return DeadLetter(**values)
+
+
+def head_of(row: Sequence[Any]) -> DeadLetterHead:
+    """The columns in the order of DeadLetterHead's fields."""
+    return DeadLetterHead(**dict(zip(DeadLetterHead.__struct_fields__, row, strict=True)))

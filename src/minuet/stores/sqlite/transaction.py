@@ -1,0 +1,52 @@
+"""What a reaction is given of a SQLite store: SQL in the transaction that records its delivery."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from minuet.errors import StoreUnavailable
+from minuet.ports.store import Parameters
+
+T = TypeVar("T")
+_SCALARS = frozenset({int, str, float, bytes, bool})
+
+
+class SqliteTransaction:
+    """What a reaction is given: SQL on the connection, while its transaction is open."""
+
+    __slots__ = ("_connection", "_execute")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection: sqlite3.Connection | None = connection
+        self._execute: Callable[..., sqlite3.Cursor] = connection.execute
+
+    async def execute(self, sql: str, params: Parameters = ()) -> int:
+        return self._execute(sql, params).rowcount
+
+    async def fetch(self, into: type[T], sql: str, params: Parameters = ()) -> list[T]:
+        cursor = self._execute(sql, params)
+        rows = cursor.fetchall()
+        if into in _SCALARS:
+            return [msgspec.convert(row[0], into, strict=False) for row in rows]
+        names = [column[0] for column in cursor.description]
+        return [msgspec.convert(dict(zip(names, row, strict=True)), into, strict=False) for row in rows]
+
+    async def fetch_one(self, into: type[T], sql: str, params: Parameters = ()) -> T | None:
+        rows = await self.fetch(into, sql, params)
+        return rows[0] if rows else None
+
+    def end(self) -> None:
+        """The transaction is over; a reaction that kept this object is told so."""
+        self._connection = None
+        self._execute = _over
+
+
+def _over(sql: str, params: object = ()) -> sqlite3.Cursor:  # noqa: ARG001  # refused unseen
+    raise StoreUnavailable(
+        f"The transaction is over, and {sql!r} came after it. A reaction's Transaction ends when the reaction "
+        "returns: await all of its statements inside, and start no task that outlives it."
+    )

@@ -1,0 +1,111 @@
+"""One transaction of a SQLite store, with its tables by subject."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from minuet.databases.sqlite import Database
+from minuet.ports.broker import Message
+from minuet.stores.sqlite.letters import SqliteDeadLetters
+from minuet.stores.sqlite.parking import SqliteParking
+from minuet.stores.sqlite.rows import SQL, headers_text, text_of
+from minuet.stores.sqlite.transaction import SqliteTransaction
+
+
+class SqliteUnit:
+    """One transaction, with the store's tables by subject."""
+
+    def __init__(self, connection: sqlite3.Connection, database: Database) -> None:
+        self.native = connection
+        self.transaction = SqliteTransaction(connection)
+        self.inbox = SqliteInbox(connection)
+        self.outbox = SqliteOutbox(connection, self.wake_others)
+        self.parking = SqliteParking(connection, database)
+        self.dead_letters = SqliteDeadLetters(connection, self.parking, self.wake_others)
+        self.counters = SqliteCounters(connection)
+        self.callbacks: list[Callable[[], None]] = []
+        self.wakes_neighbours = False
+
+    async def mark(self) -> None:
+        self.native.execute("SAVEPOINT turn")
+
+    async def keep(self) -> None:
+        self.native.execute("RELEASE turn")
+
+    async def undo(self) -> None:
+        self.native.execute("ROLLBACK TO turn")
+        self.native.execute("RELEASE turn")
+
+    def wake_others(self) -> None:
+        self.wakes_neighbours = True
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        self.callbacks.append(callback)
+
+
+class SqliteInbox:
+    """What each consumer has already had."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def seen(self, consumer: str, identities: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        found = self._connection.execute(
+            SQL["inbox_seen"], {"consumer": consumer, "identities": text_of(identities)}
+        ).fetchall()
+        return {(str(source), str(event_id)) for source, event_id in found}
+
+    async def remember(self, consumer: str, identities: Sequence[tuple[str, str]], at: float) -> None:
+        self._connection.executemany(
+            SQL["inbox_remember"], [(consumer, source, event_id, at) for source, event_id in identities]
+        )
+
+
+class SqliteOutbox:
+    """What this file's services owe a broker elsewhere."""
+
+    def __init__(self, connection: sqlite3.Connection, wake_others: Callable[[], None]) -> None:
+        self._connection = connection
+        self._wake_others = wake_others
+
+    async def owe(self, messages: Sequence[Message], at: float) -> None:
+        self._connection.executemany(
+            SQL["outbox_owe"],
+            [(m.topic, m.key, m.id, m.source, headers_text(m.headers), m.body, at) for m in messages],
+        )
+        self._wake_others()
+
+
+class SqliteCounters:
+    """Durable counts of what is rare."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def add(self, service: str, name: str, count: int) -> None:
+        self._connection.execute(SQL["count"], (service, name, count))
+
+
+class SqliteScope:
+    """A store transaction as a context."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def __aenter__(self) -> SqliteUnit:
+        await self._database.acquire()
+        self._unit = SqliteUnit(self._database.writer, self._database)
+        return self._unit
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._unit.transaction.end()
+        self._database.release(commit=error is None)
+        if error is None:
+            for callback in self._unit.callbacks:
+                callback()
+            if self._unit.wakes_neighbours:
+                self._database.wake_neighbours()
