@@ -172,6 +172,8 @@ class App:
                 service.name: await self._reactors(service, store, writers[service.name], stack)
                 for service in consuming
             }
+            for reactor in (reactor for made in reactors.values() for reactor in made):
+                stack.callback(reactor.close)
             builder = _LaneBuilder(self, store, broker, joined, outlet, observers)
             for service in consuming:
                 builder.add(service, reactors[service.name])

@@ -130,9 +130,9 @@ class ConcurrentLane(Lane):
             arrival = reactor.read(parked)
             if self.observes(Point.DECODED):
                 self.observe_each(Point.DECODED, [parked], arrival)
-            if not reactor.wants(arrival.event):
+            if reactor.when is not None and not reactor.when(arrival.event):
                 return Ran(parked, arrival, [], skipped=True)
-            writes = reactor.fresh_writes()
+            writes = Writes() if reactor.takes_writes else None
             emitted = await reactor.react(arrival, parked.attempts, None, writes)
             return Ran(parked, arrival, reactor.messages(arrival, emitted, self.clock.now()), writes)
         except Exception as error:  # whatever the user's code raises

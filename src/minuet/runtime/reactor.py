@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import Any
 
 from minuet.contracts.contract import Guarantee, OnDeadLetter
-from minuet.contracts.identity import derive
+from minuet.contracts.identity import Derivation
 from minuet.ports.broker import Message
 from minuet.ports.store import Unit
 from minuet.runtime.reading import Arrival, EventReader
@@ -19,6 +20,8 @@ from minuet.service.context import Context, Transaction, Writes
 from minuet.service.emission import check_item, compile_emission
 from minuet.service.reaction import Reaction, Shape
 
+MOST_THREADS = 32
+"""How many threads one sync reaction has at most."""
 _within: ContextVar[str | None] = ContextVar("minuet_within_reactions_of", default=None)
 
 
@@ -57,11 +60,13 @@ class Reactor:
         self.guarantee = guarantee
         self.on_dead_letter = on_dead_letter
         self.topics = tuple(contract.topic for contract in reaction.takes)
+        self.when: Callable[..., bool] | None = reaction.when
         self.read = EventReader(reaction.takes).read
         self._writer = writer
         self._call: Callable[..., Any] = partial(reaction.function, **provided) if provided else reaction.function
         self._check = compile_emission(reaction)
         self._contracts = {contract.payload: contract for contract in reaction.emits.contracts}
+        self._derive = Derivation(self.service, reaction.name).derive
         self._event_parameter = reaction.event_parameter
         self._transaction = _parameter(reaction, Transaction)
         self._native = next((need.parameter for need in reaction.needs if need.type in native), None)
@@ -69,37 +74,41 @@ class Reactor:
         self._writes = _parameter(reaction, Writes)
         self._streams = reaction.emits.shape is Shape.STREAM
         self.transactional = self._transaction is not None or self._native is not None
+        self.takes_writes = self._writes is not None
+        self._threads: ThreadPoolExecutor | None = None
+        if not reaction.is_async:
+            threads = 1 if self.transactional else min(reaction.concurrency, MOST_THREADS)
+            self._threads = ThreadPoolExecutor(threads, thread_name_prefix=self.id)
 
     def __repr__(self) -> str:
         lane = "in a transaction" if self.transactional else "concurrent"
         return f"<Reactor {self.id}, {lane}, {self.guarantee}>"
 
-    def wants(self, event: object) -> bool:
-        """Whether the reaction's `when` predicate lets it react."""
-        return self.reaction.when is None or self.reaction.when(event)
+    def close(self) -> None:
+        """Let go of its threads; one that still runs ends by itself."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
 
     async def react(
         self, arrival: Arrival, attempt: int, unit: Unit | None, writes: Writes | None
     ) -> tuple[object, ...]:
         """Run the user's function; the events that it emitted, checked against its declaration."""
         arguments: dict[str, Any] = {self._event_parameter: arrival.event}
-        if self._transaction is not None and unit is not None:
-            arguments[self._transaction] = unit.transaction
-        if self._native is not None and unit is not None:
-            arguments[self._native] = unit.native
+        if unit is not None:
+            if self._transaction is not None:
+                arguments[self._transaction] = unit.transaction
+            if self._native is not None:
+                arguments[self._native] = unit.native
         if self._context is not None:
             arguments[self._context] = self._context_of(arrival, attempt)
         if self._writes is not None:
             arguments[self._writes] = writes
         if self._streams:
             return self._check(await self._collect(self._call(**arguments)))
-        if not self.reaction.is_async:
-            return self._check(await asyncio.to_thread(self._call, **arguments))
+        if self._threads is not None:
+            call = partial(copy_context().run, self._call, **arguments)
+            return self._check(await asyncio.get_running_loop().run_in_executor(self._threads, call))
         return self._check(await self._call(**arguments))
-
-    def fresh_writes(self) -> Writes | None:
-        """Where a run keeps its statements, None when the reaction asks for none."""
-        return Writes() if self._writes is not None else None
 
     async def _collect(self, stream: AsyncIterator[object]) -> list[object]:
         items: list[object] = []
@@ -119,18 +128,18 @@ class Reactor:
             key=envelope.partitionkey,
             attempt=attempt,
             time=envelope.time,
-            idempotency_key=derive(envelope.id, self.service, self.reaction.name, -1),
+            idempotency_key=self._derive(envelope.id, -1),
         )
 
     def messages(self, arrival: Arrival, emitted: Sequence[object], at: float) -> list[Message]:
         """What the reaction emitted, as messages whose ids follow from their cause."""
         envelope = arrival.envelope
-        write, cause, name = self._writer.write, envelope.id, self.reaction.name
+        write, derive, cause = self._writer.write, self._derive, envelope.id
         return [
             write(
                 self._contracts[type(event)],
                 event,
-                event_id=derive(cause, self.service, name, ordinal),
+                event_id=derive(cause, ordinal),
                 at=at,
                 correlation_id=envelope.correlationid or cause,
                 causation_id=cause,

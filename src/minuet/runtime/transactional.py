@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from minuet.ports.broker import Delivery
 from minuet.ports.observer import Outcome, Point
@@ -10,10 +11,15 @@ from minuet.ports.store import Parked, Unit
 from minuet.runtime.lanes import BATCH, Lane
 from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import Recorder, parked_from
+from minuet.service.context import Writes
 
 
 class TransactionalLane(Lane):
     """Runs its reaction inside the transaction that takes, records and emits."""
+
+    @cached_property
+    def _sees_decoded(self) -> bool:
+        return self.observes(Point.DECODED)
 
     def _finished(self) -> bool:
         return self.stopping
@@ -56,9 +62,9 @@ class TransactionalLane(Lane):
         arrival: Arrival | None = None
         try:
             arrival = reactor.read(subject)
-            if self.observes(Point.DECODED):
+            if self._sees_decoded:
                 self.observe_each(Point.DECODED, [subject], arrival)
-            if not reactor.wants(arrival.event):
+            if reactor.when is not None and not reactor.when(arrival.event):
                 await recorder.handled(subject, arrival, [], Outcome.SKIPPED)
                 return False
         except Exception as error:  # bytes that are no event, or a predicate that fails
@@ -66,7 +72,7 @@ class TransactionalLane(Lane):
         await unit.mark()
         try:
             attempt = subject.attempts if isinstance(subject, Parked) else 1
-            writes = reactor.fresh_writes()
+            writes = Writes() if reactor.takes_writes else None
             emitted = await reactor.react(arrival, attempt, unit, writes)
             messages = reactor.messages(arrival, emitted, self.clock.now()) if emitted else []
             if writes is not None:
