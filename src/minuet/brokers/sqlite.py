@@ -336,18 +336,23 @@ class SqliteJoinedSubscription:
 
     async def ready(self) -> bool:
         if not self._ahead:
-            if self._loaded < 0:
-                found = await self._database.read(SQL["position"], (self._group.name,))
-                self._position = self._loaded = int(str(found[0][0]))
-            [(last,)] = await self._database.read(SQL["last"])
-            if isinstance(last, int) and last > self._loaded:
+            [(position, last)] = await self._database.read(SQL["position_and_last"], (self._group.name,))
+            assert isinstance(position, int)
+            assert isinstance(last, int)
+            if position < self._position:  # what this process took was rolled back
+                self._loaded = position
+            self._position = position
+            self._loaded = max(self._loaded, position)
+            if last > self._loaded:
                 rows = await self._database.read(SQL["read"], (self._loaded, self._topics_text, READ_AHEAD))
                 self._extend(rows, last)
         return bool(self._ahead)
 
     def _extend(self, rows: Sequence[Sequence[Any]], last: int) -> None:
+        """Read ahead. `last` was the log's end a moment before: rows that came after it are among these too."""
         self._ahead += [_delivery(row) for row in rows]
-        self._loaded = self._ahead[-1].token if len(rows) == READ_AHEAD else max(last, self._loaded)
+        newest = self._ahead[-1].token if rows else self._loaded
+        self._loaded = newest if len(rows) == READ_AHEAD else max(last, newest)
 
     async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:
         connection = unit.native

@@ -34,6 +34,9 @@ SELECT max(seq) FROM minuet_log;
 -- name: position
 SELECT position FROM minuet_positions WHERE consumer = ?;
 
+-- name: position_and_last
+SELECT position, (SELECT coalesce(max(seq), 0) FROM minuet_log) FROM minuet_positions WHERE consumer = ?;
+
 -- name: move
 UPDATE minuet_positions SET position = ? WHERE consumer = ?;
 
