@@ -8,7 +8,7 @@ import signal
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -289,7 +289,7 @@ def _named(adapter: str | object) -> str:
     if not isinstance(adapter, str):
         return repr(adapter)
     parts = urlsplit(adapter)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def run_loop(main: Coroutine[Any, Any, None]) -> None:
