@@ -10,7 +10,7 @@ from minuet.contracts.contract import Contract
 from minuet.contracts.envelope import Envelope, read, split_type
 from minuet.core.verdict import Reason
 from minuet.errors import PayloadRejected
-from minuet.ports.broker import Attributes, Delivery
+from minuet.ports.broker import Attributes, Delivery, Message
 from minuet.ports.store import Parked
 
 
@@ -26,8 +26,8 @@ class Arrival(NamedTuple):
         return self.envelope.correlationid or self.envelope.id
 
 
-def envelope_of(subject: Delivery | Parked) -> Envelope:
-    """The CloudEvent that a delivery carries. Raises `Rejected` when it carries none."""
+def envelope_of(subject: Delivery | Message | Parked) -> Envelope:
+    """The CloudEvent that a message carries. Raises `Rejected` when it carries none."""
     headers = subject.headers
     if type(headers) is not Attributes:
         return read(headers, subject.body)  # type: ignore[arg-type]  # what is left after Attributes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import msgspec
 
@@ -157,6 +157,8 @@ class SqliteStore:
         return {str(service): str(text) for service, text in await self.database.read(SQL["manifests"])}
 
     async def trim(self, before: float) -> int:
+        if not await self.database.read(SQL["anything_to_trim"], {"before": before}):
+            return 0
         async with self.database.writing() as connection:
             return sum(
                 connection.execute(SQL[name], (before,)).rowcount
@@ -193,7 +195,9 @@ def _owed(row: Row) -> Owed:
 
 def _values(which: DeadLetterFilter | ParkedFilter) -> dict[str, object]:
     """A filter as a statement's parameters, with what it lists as JSON."""
-    return {
-        name: text_of(value) if isinstance(value, tuple) else value
-        for name, value in msgspec.structs.asdict(which).items()
-    }
+    fields: dict[str, object] = msgspec.structs.asdict(which)
+    return {name: _listed(value) for name, value in fields.items()}
+
+
+def _listed(value: object) -> object:
+    return text_of(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
