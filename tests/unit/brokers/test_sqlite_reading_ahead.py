@@ -63,6 +63,13 @@ async def taken(store: SqliteStore, stream: JoinedSubscription) -> list[str | No
     return found
 
 
+async def take_in_vain(store: SqliteStore, stream: JoinedSubscription) -> None:
+    """Take in a transaction that fails."""
+    async with store.transaction() as unit:
+        await stream.take(unit, 10)
+        raise OSError("disk full")
+
+
 def test_what_is_published_while_a_lane_looks_comes_once(tmp_path: Path) -> None:
     """A message that another process commits between the two looks at the log is not delivered a second time."""
 
@@ -94,9 +101,7 @@ def test_what_was_taken_and_rolled_back_comes_again_at_once(tmp_path: Path) -> N
             await publish(broker, "a", "b")
             assert await stream.ready()
             with pytest.raises(OSError, match="disk full"):
-                async with store.transaction() as unit:
-                    await stream.take(unit, 10)
-                    raise OSError("disk full")
+                await take_in_vain(store, stream)
             return await taken(store, stream)
 
     assert asyncio.run(run()) == ["a", "b"]

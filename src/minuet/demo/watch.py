@@ -1,0 +1,119 @@
+"""Looking on: how far every service is, whether anything still happens, and when all of it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from minuet.demo.plan import DemoFailed
+from minuet.demo.settling import Settling
+from minuet.examples.order_fulfilment.audit import Expectation
+from minuet.examples.order_fulfilment.books import progress, progress_of
+
+LOOK_SECONDS = 0.1
+STALL_SECONDS = 60.0
+"""How long nothing may happen while something is awaited."""
+
+
+class Glance(NamedTuple):
+    """How far it is. `done` and `due` count, for each service, reactions that have had their effect."""
+
+    fed: int
+    invoices: int
+    done: Mapping[str, int]
+    due: Mapping[str, int]
+    retries: int
+    duplicates_absorbed: int
+    kills: int
+    lives: Mapping[str, int]
+
+    @property
+    def share(self) -> float:
+        """How much of all work is done, from 0 to 1."""
+        return sum(self.done.values()) / max(1, sum(self.due.values()))
+
+
+class Watch:
+    """Looks at the file a few times a second; whoever runs the services tells it what is fed and killed."""
+
+    def __init__(
+        self,
+        database: Path,
+        settling: Settling,
+        expectation: Expectation,
+        show: Callable[[Glance], None],
+        *,
+        stall_seconds: float = STALL_SECONDS,
+    ) -> None:
+        effects = expectation.effects
+        self.invoices = sum(effects[e] for e in effects if e.kind in ("order", "return", "rejected"))
+        self.fed = 0
+        self.kills = 0
+        self.lives: Mapping[str, int] = {}
+        self._database = database
+        self._settling = settling
+        self._due = progress_of(effects)
+        self._show = show
+        self._stall_seconds = stall_seconds
+        self._share = 0.0
+        self._pulse: Sequence[object] = ()
+        self._changed_at = time.monotonic()
+        self._looked = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Watch of {self._database.name}, {self.fed} of {self.invoices} fed>"
+
+    async def until_settled(self, feeding: asyncio.Task[None], check: Callable[[], None] = lambda: None) -> None:
+        """Look on until all is fed and nothing is left to do. Raises DemoFailed if nothing happens for a minute.
+
+        `check` is called at each look and may raise.
+        """
+        while True:
+            started = time.monotonic()
+            check()
+            quiet = not await self._look()
+            if feeding.done():
+                feeding.result()
+                if quiet and not await self._settling.waiting():
+                    return
+            if started - self._changed_at > self._stall_seconds:
+                raise DemoFailed(await self._stalled())
+            await asyncio.sleep(max(LOOK_SECONDS, 5 * (time.monotonic() - started)))
+
+    async def room(self, most: int) -> None:
+        """Wait until the services are at most so many invoices behind what is fed."""
+        while self.fed - math.floor(self._share * self.invoices) > most:
+            self._looked.clear()
+            await self._looked.wait()
+
+    async def _look(self) -> bool:
+        """Look once, show it, and say whether anything has happened since the last look."""
+        pulse = (self.fed, self.kills, *await self._settling.pulse())
+        happened = pulse != self._pulse
+        if happened:
+            self._pulse = pulse
+            self._changed_at = time.monotonic()
+        glance = Glance(
+            fed=self.fed,
+            invoices=self.invoices,
+            done=progress(self._database),
+            due=self._due,
+            retries=await self._settling.count("retries"),
+            duplicates_absorbed=await self._settling.count("duplicates_absorbed"),
+            kills=self.kills,
+            lives=self.lives,
+        )
+        self._share = glance.share
+        self._show(glance)
+        self._looked.set()
+        return happened
+
+    async def _stalled(self) -> str:
+        awaited = list(map(str, await self._settling.waiting()))
+        if self.fed < self.invoices:
+            awaited.append(f"{self.invoices - self.fed} invoices are not fed")
+        return f"Nothing has happened for {self._stall_seconds:.0f} seconds. Still awaited: {'; '.join(awaited)}."
