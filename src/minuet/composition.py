@@ -50,11 +50,8 @@ def contracts_of(services: Sequence[Service]) -> list[Contract]:
 
 
 def owners_of(services: Sequence[Service]) -> dict[str, str]:
-    """Which service owns each contract, by the contract's name: by `owns=` or the contract's own `owner=`."""
+    """Which service decides about each contract, by the contract's name. A contract's `owner=` names people."""
     owners: dict[str, str] = {}
-    for contract in contracts_of(services):
-        if contract.owner is not None:
-            owners[contract.name] = contract.owner
     for service in services:
         for contract in service.owns:
             owner = owners.setdefault(contract.name, service.name)
