@@ -28,8 +28,8 @@ from minuet.ports.store import Store, Unit
 SQL = load("minuet.brokers", "sqlite.sql")
 READ_AHEAD = 1024
 """How many deliveries a group keeps in memory before they are taken."""
-TRIM_STEP = 5000
-"""How many messages one transaction forgets at most."""
+TRIM_STEP = 2000
+"""About how many messages one transaction forgets: some milliseconds of work."""
 _headers = msgspec.json.Decoder(dict[str, str])
 _extensions = msgspec.json.Decoder(dict[str, str | int | bool])
 _topics = msgspec.json.Decoder(tuple[str, ...])
@@ -136,17 +136,23 @@ class SqliteBroker:
             connection.execute(SQL["drop_buckets"], (before,))
             # The newest message stays, so that the numbering goes on after it.
             [(last,)] = connection.execute(SQL["last"]).fetchall()
-            bound = min(end, (last or 1) - 1)
+            last = last or 1
+            bound = min(end, last - 1)
             for consumer, topics, position in connection.execute(SQL["groups"]).fetchall():
                 [(waiting,)] = connection.execute(SQL["next_relevant"], (position, topics)).fetchall()
                 if waiting is not None:
                     bound = min(bound, waiting - 1)
-                elif position < bound:
-                    connection.execute(SQL["move"], (bound, consumer))
+                elif position < last:
+                    connection.execute(SQL["move"], (last, consumer))
             [(claimed,)] = connection.execute(SQL["oldest_claim"]).fetchall()
             if claimed is not None:
                 bound = min(bound, claimed - 1)
-            return connection.execute(SQL["trim"], (bound, _json(sorted(keep)), TRIM_STEP)).rowcount
+            step = connection.execute(SQL["trim_step"], (TRIM_STEP + len(keep),)).fetchone()
+            if step is not None:
+                bound = min(bound, step[0])
+            if keep:
+                return connection.execute(SQL["trim_except"], (bound, _json(sorted(keep)))).rowcount
+            return connection.execute(SQL["trim"], (bound,)).rowcount
 
     async def instance(self, correlation_id: str, *, quick: bool = False) -> list[Logged]:
         rows: list[Row] = []

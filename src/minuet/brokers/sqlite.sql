@@ -111,11 +111,14 @@ INSERT OR REPLACE INTO minuet_log_buckets (at, seq) SELECT ?, coalesce(max(seq),
 -- name: bucket_end
 SELECT max(seq) FROM minuet_log_buckets WHERE at <= ?;
 
+-- name: trim_step
+SELECT seq FROM minuet_log ORDER BY seq LIMIT 1 OFFSET ?;
+
 -- name: trim
-DELETE FROM minuet_log WHERE seq IN (
-    SELECT seq FROM minuet_log WHERE seq <= ? AND (id IS NULL OR id NOT IN (SELECT value FROM json_each(?)))
-    ORDER BY seq LIMIT ?
-);
+DELETE FROM minuet_log WHERE seq <= ?;
+
+-- name: trim_except
+DELETE FROM minuet_log WHERE seq <= ? AND (id IS NULL OR id NOT IN (SELECT value FROM json_each(?)));
 
 -- name: drop_buckets
 DELETE FROM minuet_log_buckets WHERE at < (SELECT max(at) FROM minuet_log_buckets WHERE at <= ?);

@@ -145,6 +145,11 @@ WHERE id = ?;
 -- name: parked_release_held
 UPDATE minuet_parked SET state = 'due', due_at = ?, attempts = 0, body = ?, headers = ? WHERE id = ?;
 
+-- name: anything_to_trim
+SELECT 1 WHERE EXISTS (SELECT 1 FROM minuet_inbox WHERE at < :before)
+    OR EXISTS (SELECT 1 FROM minuet_parked WHERE settled_at IS NOT NULL AND settled_at < :before)
+    OR EXISTS (SELECT 1 FROM minuet_dead_letters WHERE state IN ('resolved', 'discarded') AND changed_at < :before);
+
 -- name: parked_trim
 DELETE FROM minuet_parked WHERE id IN (
     SELECT id FROM minuet_parked WHERE settled_at IS NOT NULL AND settled_at < ? ORDER BY settled_at LIMIT 2000
