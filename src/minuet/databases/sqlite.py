@@ -122,8 +122,12 @@ class Neighbours:
         return True
 
     def wake(self) -> None:
-        """Ring every other process. One that is too busy to read is awake anyway."""
-        self._look()
+        """Ring every other process. One that is too busy to read is awake anyway.
+
+        It never raises: it follows a commit, and an error would make that look as if it had failed, and be repeated.
+        """
+        with contextlib.suppress(OSError):
+            self._look()
         for name, bell in list(self._bells.items()):
             try:
                 os.write(bell, b"!")
