@@ -62,6 +62,10 @@ class StoreUnavailable(MinuetError):
     """A store that cannot be reached or used for this; the message says which."""
 
 
+class EditRefused(MinuetError):
+    """An edit of a dead letter that its contract, its key or its bytes do not allow; nothing was redriven."""
+
+
 class Rejected(MinuetError):
     """A delivery that can never be handled as it is, and belongs with the dead letters.
 

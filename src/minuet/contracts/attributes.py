@@ -33,7 +33,7 @@ _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 ).fullmatch
 _INTEGERS = range(-(2**31), 2**31)
-_REMEMBERED = 1024  # values found correct before; services repeat few of them
+_REMEMBERED = 128  # values found correct before; services repeat few of them
 _KINDS: dict[type[object], str] = {
     bool: "a boolean",
     int: "a number",

@@ -19,9 +19,6 @@ from minuet.errors import DeclarationError, PayloadRejected, Place, VersionRejec
 
 __all__ = ["Contract", "Deprecated", "Guarantee", "OnDeadLetter", "contract", "contract_of"]
 
-_encode = msgspec.json.Encoder().encode
-_decode_object = msgspec.json.Decoder(JSONObject).decode
-
 Class = TypeVar("Class", bound=PayloadClass)
 
 
@@ -74,7 +71,7 @@ class Contract:
         self.deprecated = terms.get("deprecated")
         self.extensions: dict[str, AttributeValue] = {} if self.deprecated is None else self.deprecated.extensions()
         self._upcasters = Upcasters(self.name, self.version)
-        self.encode: Callable[[object], bytes] = _encode
+        self.encode: Callable[[object], bytes] = msgspec.json.Encoder().encode
         self.decode: Callable[[bytes | str], object] = self._bind_and_decode
         self.key_of: Callable[[object], str | None] = self._bind_and_read_key
         with suppress(NameError):  # bound at first use instead
@@ -92,7 +89,7 @@ class Contract:
         if version == self.version:
             return self.decode(data)
         if version < self.version:
-            return self.decode(_encode(self._upcasters.lift(self._object(data), version)))
+            return self.decode(self._upcasters.lift(data, version))
         try:
             return self.decode(data)
         except PayloadRejected as error:
@@ -101,12 +98,6 @@ class Contract:
                 f"and does not fit it. {error}",
                 "newer_version",
             ) from error
-
-    def _object(self, data: bytes | str) -> JSONObject:
-        try:
-            return _decode_object(data)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise PayloadRejected(f"The data of {self.name} is no JSON object: {error}.") from error
 
     def upcaster(self, from_version: int) -> Callable[[Lift], Lift]:
         """Decorate the pure function that lifts a payload of `from_version` to the next version."""
@@ -123,7 +114,8 @@ class Contract:
         try:
             return codec_of(self.payload)
         except TypeError as error:
-            raise self._refusal(f"a field is of a type that JSON cannot carry. {error}") from error
+            said = str(error).splitlines()[-1]  # msgspec puts advice on its own hooks above
+            raise self._refusal(f"a field is of a type that JSON cannot carry: {said}.") from error
 
     def _bind(self) -> None:
         codec = self._codec()

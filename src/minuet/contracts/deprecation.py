@@ -48,10 +48,9 @@ def _moment(written: str | date | None) -> datetime | None:
     if written is None:
         return None
     try:
-        day = datetime.fromisoformat(written) if isinstance(written, str) else written
+        time = datetime.fromisoformat(str(written))
     except ValueError:
         raise DeclarationError(
             f"Deprecated: {written!r} is neither a date like 2027-01-31 nor a timestamp.", place_of_caller(2)
         ) from None
-    time = day if isinstance(day, datetime) else datetime(day.year, day.month, day.day, tzinfo=UTC)
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)

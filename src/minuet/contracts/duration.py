@@ -1,6 +1,5 @@
 """Lengths of time as people write them: `"500ms"`, `"1s"`, `"2m"`, `"1h"`, `"7d"`."""
 
-import math
 import re
 from datetime import timedelta
 
@@ -9,16 +8,17 @@ from minuet.errors import DeclarationError
 Duration = str | float | timedelta
 """A length of time: a number with its unit, seconds as a number, or a timedelta."""
 
-_WRITTEN = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_WRITTEN = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)").fullmatch
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST_SECONDS = 1e11  # three thousand years: longer is a slip of the pen, and outlives datetime arithmetic
 
 
 def seconds(duration: Duration) -> float:
-    """The length in seconds, never negative and always finite; DeclarationError for anything else."""
+    """The length in seconds, from 0 to some three thousand years; DeclarationError for anything else."""
     if isinstance(duration, timedelta):
-        length = duration.total_seconds()
+        length: float = duration.total_seconds()
     elif isinstance(duration, str):
-        written = _WRITTEN.fullmatch(duration.strip())
+        written = _WRITTEN(duration.strip())
         if written is None:
             raise DeclarationError(
                 f"{duration!r} is not a length of time. Write a number with one unit (ms, s, m, h or d), "
@@ -26,11 +26,11 @@ def seconds(duration: Duration) -> float:
             )
         length = float(written[1]) * _UNIT_SECONDS[written[2]]
     elif type(duration) in (int, float):
-        length = float(duration)
+        length = duration
     else:
         raise DeclarationError(
             f'{duration!r} is not a length of time. Give text such as "1s", seconds as a number, or a timedelta.'
         )
-    if not math.isfinite(length) or length < 0:
-        raise DeclarationError(f"{duration!r} is not a length of time: it must be finite and not negative.")
-    return length
+    if not 0 <= length <= _LONGEST_SECONDS:
+        raise DeclarationError(f"{duration!r} is not a length of time: it is negative, or beyond three thousand years.")
+    return float(length)

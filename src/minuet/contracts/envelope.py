@@ -48,7 +48,7 @@ def read(headers: Mapping[str, str] | None, body: bytes | str) -> Envelope:
     return from_binary(names, body, prefix)
 
 
-@lru_cache(4096)  # services meet few types, again and again
+@lru_cache(256)  # services meet few types, again and again
 def split_type(event_type: str) -> tuple[str, int]:
     """The contract's name and version in an event's type: ("OrderPlaced", 2) in "OrderPlaced.v2".
 

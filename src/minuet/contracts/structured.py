@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from minuet.contracts.attributes import check_source, is_json, read_time
+from minuet.contracts.attributes import check_media_type, check_source, check_text, is_json, read_time
 from minuet.contracts.cloudevent import Envelope, check, envelope_of
 from minuet.errors import EnvelopeRejected
 
@@ -81,6 +81,7 @@ def from_structured(body: bytes | str) -> Envelope:
         text = body.encode() if isinstance(body, str) else body
         read = _read(text)
         data = bytes(read.data)
+        # Without an escape, a DEL or a character beyond ASCII, no attribute holds anything forbidden.
         if (_BACKSLASH in text or _DELETE in text or not text.isascii()) and not _plain_before(text, data):
             return _read_exactly(text)
         time = read.time
@@ -108,15 +109,11 @@ def from_structured(body: bytes | str) -> Envelope:
     )
 
 
-def is_plain(text: bytes) -> bool:
-    """Whether JSON text is ASCII without DEL and escapes, so that its strings hold nothing forbidden."""
-    return not (_BACKSLASH in text or _DELETE in text) and text.isascii()
-
-
 def _plain_before(text: bytes, data: bytes) -> bool:
-    """Whether the data is last and UTF-8, and all before it is plain."""
+    """Whether the data comes last and is UTF-8, and what precedes it has no escape, no DEL and no non-ASCII."""
     start = -1 - len(data)
-    if text[start:-1] != data or not is_plain(text[:start]):
+    before = text[:start]
+    if text[start:-1] != data or _BACKSLASH in before or _DELETE in before or not before.isascii():
         return False
     data.decode()
     return True
@@ -152,14 +149,13 @@ def _from_base64(member: object) -> bytes:
 
 def _content(raw: msgspec.Raw, datacontenttype: object) -> bytes:
     """JSON data as its text, data of another media type as the UTF-8 of the string that holds it."""
-    if not isinstance(datacontenttype, str) or is_json(datacontenttype):
+    media_type = None if datacontenttype is None else check_text("datacontenttype", datacontenttype)
+    if media_type is None or is_json(check_media_type(media_type)):
         return bytes(raw)
     try:
         return _read_string(raw).encode()
     except msgspec.DecodeError:
-        raise EnvelopeRejected(
-            f"The data is {datacontenttype}, so it must be a string, or stand in data_base64."
-        ) from None
+        raise EnvelopeRejected(f"The data is {media_type}, so it must be a string, or stand in data_base64.") from None
 
 
 def to_structured(envelope: Envelope) -> bytes:

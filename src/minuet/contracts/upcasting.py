@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
+
 from minuet.contracts.payload import JSONObject
 from minuet.errors import DeclarationError, PayloadRejected, VersionRejected, place_of
 
@@ -10,6 +12,9 @@ Upcaster = Callable[[JSONObject], JSONObject]
 """Lifts the payload of one version, as decoded JSON, to the next version."""
 
 Lift = TypeVar("Lift", bound=Upcaster)
+
+_decode = msgspec.json.Decoder(JSONObject).decode
+_encode = msgspec.json.Encoder().encode
 
 
 class Upcasters:
@@ -40,12 +45,16 @@ class Upcasters:
         self._by_version[from_version] = lift
         return lift
 
-    def lift(self, payload: JSONObject, version: int) -> JSONObject:
-        """The payload of an earlier version as one of the present version.
+    def lift(self, data: bytes | str, version: int) -> bytes:
+        """The JSON text of an earlier version's payload as that of the present version.
 
-        VersionRejected with reason `no_upcaster` where the chain has a gap; PayloadRejected where an upcaster
-        cannot cope with the payload.
+        VersionRejected with reason `no_upcaster` where the chain has a gap; PayloadRejected where the data is no
+        JSON object or an upcaster cannot cope with it.
         """
+        try:
+            payload = _decode(data)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise PayloadRejected(f"The data of {self._name} is no JSON object: {error}.") from error
         for step in range(version, self._version):
             upcaster = self._by_version.get(step)
             if upcaster is None:
@@ -55,7 +64,12 @@ class Upcasters:
                     "no_upcaster",
                 )
             payload = self._step(upcaster, step, payload)
-        return payload
+        try:
+            return _encode(payload)
+        except Exception as error:  # whatever an upcaster put in, JSON cannot carry it
+            raise PayloadRejected(
+                f"The upcasters of {self._name} made of version {version} what JSON cannot carry: {error}."
+            ) from error
 
     def _step(self, upcaster: Upcaster, step: int, payload: JSONObject) -> JSONObject:
         try:
