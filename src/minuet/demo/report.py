@@ -55,4 +55,5 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
 
 def pounds(pence: int) -> str:
     """Pence as pounds, exactly."""
-    return f"£{pence // 100:,}.{pence % 100:02}"
+    whole, rest = divmod(abs(pence), 100)
+    return f"{'-' if pence < 0 else ''}£{whole:,}.{rest:02}"
