@@ -18,7 +18,7 @@ from minuet.contracts.attributes import (
 from minuet.errors import EnvelopeRejected
 
 
-class Envelope(msgspec.Struct, frozen=True):
+class Envelope(msgspec.Struct, frozen=True, gc=False):  # holds scalars only, so nothing can refer back to it
     """One event on its way: its CloudEvents attributes, and its data as bytes.
 
     `data` is the payload's JSON text if the datacontenttype is JSON (or None), else the raw bytes; b"" is no

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minuet.contracts.identity import derive, new
+from minuet.contracts.identity import Derivation, derive, new
 
 any_text = st.text() | st.text(st.characters())
 ids = st.uuids().map(str) | any_text
@@ -24,6 +24,14 @@ def test_a_derived_id_is_a_uuid_of_version_8(given_arguments) -> None:
     """It reads as a UUID in canonical form, version 8, of the variant of RFC 9562."""
     parsed = uuid.UUID(derived := derive(*given_arguments))
     assert (str(parsed), parsed.version, parsed.variant) == (derived, 8, uuid.RFC_4122)
+
+
+@given(any_text, any_text, st.lists(st.tuples(ids, st.integers(0, 100))))
+def test_a_derivation_made_once_derives_the_same_ids(service, reaction, caused) -> None:
+    """What is prepared for a service and reaction gives, call after call, what `derive` gives."""
+    derivation = Derivation(service, reaction)
+    for cause, ordinal in caused:
+        assert derivation.derive(cause, ordinal) == derive(cause, service, reaction, ordinal)
 
 
 @given(arguments, arguments)
