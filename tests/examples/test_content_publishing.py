@@ -35,18 +35,14 @@ def test_a_title_decides_whether_a_video_is_approved(title: str, expected: objec
         await store.open()
         async with store.transaction() as unit:
             await content.verdicts(unit.transaction)
-            outcome = await content.review(
-                VideoUploaded(video_id="v", title=title, height=720), unit.transaction
-            )
+            outcome = await content.review(VideoUploaded(video_id="v", title=title, height=720), unit.transaction)
         await store.close()
         return outcome
 
     assert asyncio.run(run()) == expected
 
 
-@pytest.mark.parametrize(
-    ("height", "heights"), [(240, [360]), (720, [360, 720]), (4320, [360, 720, 1080, 2160])]
-)
+@pytest.mark.parametrize(("height", "heights"), [(240, [360]), (720, [360, 720]), (4320, [360, 720, 1080, 2160])])
 def test_a_video_is_transcoded_up_to_its_own_size(height: int, heights: list[int]) -> None:
     """No size is made up beyond the original's, and the smallest is always there."""
     ready = content.transcode(VideoApproved(video_id="v", height=height), content.Encoder())

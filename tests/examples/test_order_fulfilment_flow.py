@@ -88,9 +88,7 @@ def test_a_shop_where_everything_goes_wrong_still_balances(tmp_path: Path, rates
 
 
 @pytest.mark.parametrize("decline", [0, 1])
-def test_settings_reach_the_services_through_the_environment(
-    monkeypatch: pytest.MonkeyPatch, decline: int
-) -> None:
+def test_settings_reach_the_services_through_the_environment(monkeypatch: pytest.MonkeyPatch, decline: int) -> None:
     """The bank of a process that is started with MINUET_ORDER_ variables, as workers are, follows them."""
     for variable, text in Settings(decline=decline, bank_timeout=0).to_environment().items():
         monkeypatch.setenv(variable, text)

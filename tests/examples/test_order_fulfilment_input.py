@@ -29,17 +29,16 @@ def test_an_invoice_is_all_lines_that_bear_its_number(tmp_path: Path) -> None:
     one, two = tmp_path / "1.csv", tmp_path / "2.csv"
     one.write_text(HEADER + "536365,A,,1,,1,,\n536366,B,,1,,1,,\n")
     two.write_text(HEADER + "536365,C,,1,,1,,\n")
-    assert [
-        (invoice.invoice_no, [line.stock_code for line in invoice.lines]) for invoice in invoices([one, two])
-    ] == [("536366", ["B"]), ("536365", ["A", "C"])]
+    assert [(invoice.invoice_no, [line.stock_code for line in invoice.lines]) for invoice in invoices([one, two])] == [
+        ("536366", ["B"]),
+        ("536365", ["A", "C"]),
+    ]
 
 
 def test_columns_may_stand_in_another_order_and_lines_may_be_cut_short(tmp_path: Path) -> None:
     """Columns are found by name; what a line lacks is empty, and so rejected later, not lost."""
     file = tmp_path / "lines.csv"
-    file.write_text(
-        ",".join(reversed(COLUMNS)) + "\nFrance,12583.0,3.75,2010-12-01,24,BUNNY,22728,536370\nUK\n"
-    )
+    file.write_text(",".join(reversed(COLUMNS)) + "\nFrance,12583.0,3.75,2010-12-01,24,BUNNY,22728,536370\nUK\n")
     whole, cut = invoices([file])
     assert (whole.invoice_no, whole.lines[0].stock_code, whole.lines[0].quantity) == ("536370", "22728", "24")
     assert (cut.invoice_no, cut.lines[0].country, cut.lines[0].quantity) == ("", "UK", "")

@@ -184,17 +184,11 @@ def test_an_order_without_goods_is_never_short_and_ships_nothing() -> None:
     paid = PaymentCaptured(order_id="1", pence=500, goods=())
     reserved = in_transaction(lambda tx: inventory.reserve(paid, tx, Shelves(ROUGH)))
     assert reserved == StockReserved(order_id="1", pence=500, units=0)
-    assert in_transaction(lambda tx: shipping.ship(reserved, tx)) == OrderShipped(
-        order_id="1", pence=500, units=0
-    )
+    assert in_transaction(lambda tx: shipping.ship(reserved, tx)) == OrderShipped(order_id="1", pence=500, units=0)
 
 
-@pytest.mark.parametrize(
-    ("goods", "expected"), [(GOODS, StockRestocked(return_id="C1", units=8)), ((), None)]
-)
-def test_returned_goods_go_back_to_the_shelves(
-    goods: tuple[Goods, ...], expected: StockRestocked | None
-) -> None:
+@pytest.mark.parametrize(("goods", "expected"), [(GOODS, StockRestocked(return_id="C1", units=8)), ((), None)])
+def test_returned_goods_go_back_to_the_shelves(goods: tuple[Goods, ...], expected: StockRestocked | None) -> None:
     """A return without goods restocks nothing, and says nothing."""
     back = GoodsReturned(return_id="C1", customer=None, total_pence=120, goods=goods)
     assert in_transaction(lambda tx: inventory.restock(back, tx)) == expected
@@ -204,9 +198,7 @@ def test_returned_goods_go_back_to_the_shelves(
     ("why", "because"),
     [(PaymentDeclined(order_id="1"), "declined"), (PaymentRefunded(order_id="1", pence=5), "short")],
 )
-def test_an_order_is_cancelled_for_one_of_two_reasons(
-    why: PaymentDeclined | PaymentRefunded, because: str
-) -> None:
+def test_an_order_is_cancelled_for_one_of_two_reasons(why: PaymentDeclined | PaymentRefunded, because: str) -> None:
     """The payment was declined, or it was paid back because goods are short."""
     assert in_transaction(lambda tx: orders.cancel(why, tx)) == OrderCancelled(order_id="1", because=because)
 

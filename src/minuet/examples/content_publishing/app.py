@@ -96,9 +96,7 @@ publication = Workflow("publication", starts=VideoUploaded, ends=VideoPublished 
 
 def build(broker: str, store: str) -> App:
     """Compose the services on a broker and a store, each given as a URL such as `sqlite:///content.db`."""
-    return App(
-        [uploads, moderation, transcoding, publishing], workflows=[publication], broker=broker, store=store
-    )
+    return App([uploads, moderation, transcoding, publishing], workflows=[publication], broker=broker, store=store)
 
 
 app = build("sqlite:///content.db", "sqlite:///content.db")

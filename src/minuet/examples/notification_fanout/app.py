@@ -140,9 +140,7 @@ registration = Workflow("registration", starts=CustomerRegistered, ends=WelcomeS
 
 def build(broker: str, store: str) -> App:
     """Compose the services on a broker and a store, each given as a URL such as `sqlite:///accounts.db`."""
-    return App(
-        [accounts, emails, analytics, crm, campaigns], workflows=[registration], broker=broker, store=store
-    )
+    return App([accounts, emails, analytics, crm, campaigns], workflows=[registration], broker=broker, store=store)
 
 
 app = build("sqlite:///accounts.db", "sqlite:///accounts.db")

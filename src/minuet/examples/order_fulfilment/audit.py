@@ -74,9 +74,7 @@ def by_invoice(files: Sequence[Path]) -> dict[str, list[tuple[str, str, str]]]:
     return invoices
 
 
-def consequences(
-    number: str, rows: list[tuple[str, str, str]], settings: Settings
-) -> tuple[str | None, list[Effect]]:
+def consequences(number: str, rows: list[tuple[str, str, str]], settings: Settings) -> tuple[str | None, list[Effect]]:
     """Return what the customer is told at the end of one invoice, if anything, and all other effects."""
     effects: list[Effect] = []
     pence, goods = 0, list[tuple[str, int]]()
@@ -138,9 +136,7 @@ def audit(expectation: Expectation, found: Counter[Effect], dead_letters: int) -
     ]
     if dead_letters != expectation.dead_letters:
         findings.append(f"{dead_letters} dead letters, and there must be {expectation.dead_letters}.")
-    return Audit(
-        expected_totals, totals, expectation.dead_letters, lost.total(), doubled.total(), tuple(findings)
-    )
+    return Audit(expected_totals, totals, expectation.dead_letters, lost.total(), doubled.total(), tuple(findings))
 
 
 def imbalances(books: Totals) -> Iterator[str]:

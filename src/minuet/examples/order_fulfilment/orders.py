@@ -15,9 +15,7 @@ from .events import (
 )
 from .reading import Reading, read
 
-orders = Service(
-    "orders", owns=[InvoiceReceived, OrderPlaced, GoodsReturned, InvoiceRejected, OrderCancelled]
-)
+orders = Service("orders", owns=[InvoiceReceived, OrderPlaced, GoodsReturned, InvoiceRejected, OrderCancelled])
 
 
 @orders.setup
@@ -37,9 +35,7 @@ async def tables(tx: Transaction) -> None:
 
 
 @orders.reaction
-async def read_invoice(
-    invoice: InvoiceReceived, tx: Transaction
-) -> OrderPlaced | GoodsReturned | InvoiceRejected:
+async def read_invoice(invoice: InvoiceReceived, tx: Transaction) -> OrderPlaced | GoodsReturned | InvoiceRejected:
     """Tell orders from returns, and leave no line unaccounted for."""
     reading = read(invoice)
     await record(invoice, reading, tx)

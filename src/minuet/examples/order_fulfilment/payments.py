@@ -34,9 +34,7 @@ def bank() -> Bank:
 
 
 @payments.reaction(retry=retry(times=8, first="50ms", most="1s"))
-async def charge(
-    order: OrderPlaced, bank: Bank, writes: Writes, context: Context
-) -> PaymentCaptured | PaymentDeclined:
+async def charge(order: OrderPlaced, bank: Bank, writes: Writes, context: Context) -> PaymentCaptured | PaymentDeclined:
     """Ask the bank for the order's total. The bank may be slow: no transaction is open while it thinks."""
     paid = await bank.pay(
         order.order_id, order.total_pence, idempotency_key=context.idempotency_key, attempt=context.attempt
@@ -65,7 +63,5 @@ async def refund_order(short: StockShort, tx: Transaction) -> PaymentRefunded:
 @payments.reaction
 async def refund_return(back: GoodsReturned, tx: Transaction) -> ReturnRefunded:
     """Pay the customer for what came back."""
-    await tx.execute(
-        "INSERT INTO payments_ledger VALUES (?, 'return refund', ?)", (back.return_id, back.total_pence)
-    )
+    await tx.execute("INSERT INTO payments_ledger VALUES (?, 'return refund', ?)", (back.return_id, back.total_pence))
     return ReturnRefunded(return_id=back.return_id, pence=back.total_pence)
