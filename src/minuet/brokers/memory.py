@@ -6,13 +6,23 @@ import asyncio
 from bisect import insort
 from collections import Counter
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import ClassVar
 
 import msgspec
 
 from minuet.contracts.correlation import belongs
-from minuet.errors import BrokerClosed, PayloadTooLarge
-from minuet.ports.broker import Attributes, Capabilities, Delivery, Group, Logged, Message, Progress
+from minuet.errors import BrokerClosed
+from minuet.ports.broker import (
+    Attributes,
+    Capabilities,
+    Delivery,
+    Group,
+    Logged,
+    Message,
+    Progress,
+    refuse_large,
+)
 from minuet.ports.store import Store
 
 
@@ -43,9 +53,10 @@ class MemoryBroker:
     )
 
     def __init__(self) -> None:
-        self._log: list[Message] = []
-        self._trimmed = 0
-        """How many messages were forgotten: the number of the first one in the log."""
+        self._log: dict[int, Message] = {}
+        """By number, in the order of publishing."""
+        self._end = 0
+        """The number of the next message."""
         self._marks: list[tuple[float, int]] = []
         self._readings: dict[str, _Reading] = {}
         self._subscriptions: list[MemorySubscription] = []
@@ -67,22 +78,17 @@ class MemoryBroker:
 
     async def provision(self, groups: Sequence[Group]) -> None:
         for group in groups:
-            reading = self._readings.setdefault(group.name, _Reading(group, self._trimmed))
+            reading = self._readings.setdefault(group.name, _Reading(group, self._start()))
             reading.group = group
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            if len(message.body) > self.capabilities.max_payload_bytes:
-                raise PayloadTooLarge(
-                    f"A message on {message.topic} has {len(message.body)} bytes, and this broker takes "
-                    f"{self.capabilities.max_payload_bytes}. Put the large part where both sides can reach it and "
-                    "send its address."
-                )
-        self._log.extend(messages)
+        refuse_large(messages, self.capabilities.max_payload_bytes)
+        self._log.update(enumerate(messages, self._end))
+        self._end += len(messages)
         self.wake()
 
     def subscribe(self, group: Group) -> MemorySubscription:
-        reading = self._readings.setdefault(group.name, _Reading(group, self._trimmed))
+        reading = self._readings.setdefault(group.name, _Reading(group, self._start()))
         subscription = MemorySubscription(self, reading)
         self._subscriptions.append(subscription)
         return subscription
@@ -92,29 +98,29 @@ class MemoryBroker:
         return
 
     async def trim(self, before: float, now: float, keep: frozenset[str]) -> int:
-        self._marks.append((now, self._trimmed + len(self._log)))
-        bound = max((number for at, number in self._marks if at <= before), default=self._trimmed)
+        self._marks.append((now, self._end))
+        bound = max((number for at, number in self._marks if at <= before), default=0)
         self._marks = [mark for mark in self._marks if mark[0] > before]
         for reading in self._readings.values():
             bound = min([bound, reading.next, *reading.returned])
         for subscription in self._subscriptions:
             bound = min([bound, *subscription.held])
-        forgotten = bound - self._trimmed
-        del self._log[:forgotten]
-        self._trimmed = bound
-        return forgotten
+        gone = [number for number in takewhile(bound.__gt__, self._log) if self._log[number].id not in keep]
+        for number in gone:
+            del self._log[number]
+        return len(gone)
 
     async def instance(self, correlation_id: str, *, quick: bool = False) -> list[Logged]:
         return [
             Logged(message, number, frozenset(self._awaiting(message.topic, number)))
-            for number, message in enumerate(self._log, self._trimmed)
+            for number, message in self._log.items()
             if not isinstance(message.headers, Attributes) and belongs(correlation_id, message.headers, message.body)
         ]
 
     async def groups(self) -> list[Progress]:
         behind = Counter(
             name
-            for number, message in enumerate(self._log, self._trimmed)
+            for number, message in self._log.items()
             for name in self._awaiting(message.topic, number)
         )
         return [Progress(reading.group, behind[name]) for name, reading in sorted(self._readings.items())]
@@ -132,11 +138,16 @@ class MemoryBroker:
             )
         ]
 
-    def at(self, number: int) -> Message:
-        return self._log[number - self._trimmed]
+    def at(self, number: int) -> Message | None:
+        """The message of this number; None when it was trimmed."""
+        return self._log.get(number)
 
     def end(self) -> int:
-        return self._trimmed + len(self._log)
+        return self._end
+
+    def _start(self) -> int:
+        """The number of the oldest message."""
+        return next(iter(self._log), self._end)
 
     def wake(self) -> None:
         for subscription in self._subscriptions:
@@ -175,23 +186,26 @@ class MemorySubscription:
         passed_over: list[int] = []
         blocked: set[str] = set()
         for number in reading.returned:
-            if len(found) < limit and self._hold(number, blocked):
-                found.append(self._delivery(number))
+            message = self._broker.at(number)
+            assert message is not None, "a message that was given back is not trimmed"
+            if len(found) < limit and self._hold(number, message, blocked):
+                found.append(_delivery(number, message))
             else:
                 passed_over.append(number)
         while len(found) < limit and reading.next < self._broker.end():
             number, reading.next = reading.next, reading.next + 1
-            if self._broker.at(number).topic not in reading.group.topics:
+            message = self._broker.at(number)
+            if message is None or message.topic not in reading.group.topics:
                 continue
-            if self._hold(number, blocked):
-                found.append(self._delivery(number))
+            if self._hold(number, message, blocked):
+                found.append(_delivery(number, message))
             else:
                 passed_over.append(number)
         reading.returned = passed_over
         return found
 
-    def _hold(self, number: int, blocked: set[str]) -> bool:
-        key = self._broker.at(number).key
+    def _hold(self, number: int, message: Message, blocked: set[str]) -> bool:
+        key = message.key
         if key is not None:
             holder, times = self._reading.holders.get(key, (self, 0))
             if holder is not self or key in blocked:
@@ -200,10 +214,6 @@ class MemorySubscription:
             self._reading.holders[key] = (self, times + 1)
         self.held[number] = key
         return True
-
-    def _delivery(self, number: int) -> Delivery:
-        m = self._broker.at(number)
-        return Delivery(m.topic, m.key, m.id, m.source, m.headers, m.body, number)
 
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
@@ -237,3 +247,7 @@ class MemorySubscription:
             insort(self._reading.returned, number)
         self._broker.drop(self)
         self.changed.set()
+
+
+def _delivery(number: int, m: Message) -> Delivery:
+    return Delivery(m.topic, m.key, m.id, m.source, m.headers, m.body, number)

@@ -10,6 +10,7 @@ Alone, with a store elsewhere, deliveries are claimed and acknowledged as on any
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -21,8 +22,18 @@ from minuet.contracts.correlation import belongs, shared_start
 from minuet.databases.examination import refuse_stranger
 from minuet.databases.sqlite import Database, Row, SqlitePlace
 from minuet.databases.statements import load, split
-from minuet.errors import BrokerClosed, PayloadTooLarge
-from minuet.ports.broker import Attributes, Capabilities, Delivery, Group, Headers, Logged, Message, Progress
+from minuet.errors import BrokerClosed
+from minuet.ports.broker import (
+    Attributes,
+    Capabilities,
+    Delivery,
+    Group,
+    Headers,
+    Logged,
+    Message,
+    Progress,
+    refuse_large,
+)
 from minuet.ports.store import Store, Unit
 
 SQL = load("minuet.brokers", "sqlite.sql")
@@ -30,6 +41,8 @@ READ_AHEAD = 1024
 """How many deliveries a group keeps in memory before they are taken."""
 TRIM_STEP = 2000
 """About how many messages one transaction forgets: some milliseconds of work."""
+LOOK_SECONDS = 0.25
+"""How soon what a dead process held comes to a subscription that waits."""
 _headers = msgspec.json.Decoder(dict[str, str])
 _extensions = msgspec.json.Decoder(dict[str, str | int | bool])
 _topics = msgspec.json.Decoder(tuple[str, ...])
@@ -193,6 +206,7 @@ class SqliteSubscription:
         self.owner = owner
         self._siblings = siblings
         self._closed = False
+        self._others_hold = False
         self.changed = asyncio.Event()
         database.listen(self.changed.set)
 
@@ -204,7 +218,10 @@ class SqliteSubscription:
             self.changed.clear()
             if found := await self._claim(limit):
                 return found
-            await self.changed.wait()
+            # Nobody rings for a process that died; what it held is looked for as long as somebody holds something.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS if self._others_hold else None):
+                    await self.changed.wait()
         raise BrokerClosed(f"The subscription of {self._group.name} is closed; nothing more will be received.")
 
     async def _claim(self, limit: int) -> list[Delivery]:
@@ -212,37 +229,37 @@ class SqliteSubscription:
         async with self._database.writing() as connection:
             claims = connection.execute(SQL["claims"], (name,)).fetchall()
             dead = {owner for *_, owner in claims if owner is not None and not self._alive(owner)}
-            mine: list[int] = []
-            blocked: set[str] = {key for _, key, owner in claims if owner not in (None, self.owner, *dead) and key}
-            for seq, key, owner in claims:
-                if len(mine) == limit or (owner is not None and owner not in dead):
-                    continue
-                if key in blocked:
-                    continue
-                mine.append(seq)
+            elsewhere = [(key, owner) for _, key, owner in claims if owner not in (None, self.owner, *dead)]
+            blocked: set[str] = {key for key, _ in elsewhere if key is not None}
+            self._others_hold = any(not owner.startswith(f"{self._database.member}/") for _, owner in elsewhere)
+            free = [(seq, key) for seq, key, owner in claims if owner is None or owner in dead]
+            mine = [seq for seq, key in free if key not in blocked][:limit]
             connection.executemany(SQL["claim_again"], [(self.owner, name, seq) for seq in mine])
             found = [_delivery(row) for row in connection.execute(SQL["read_claimed"], (_json(mine),)).fetchall()]
-            waiting = {key for seq, key, _ in claims if key and seq not in set(mine)} - self._own_keys(claims)
             if len(found) < limit:
-                found += self._claim_new(connection, limit - len(found), blocked | waiting)
+                room = READ_AHEAD - (len(free) - len(mine))
+                found += self._claim_new(connection, limit - len(found), blocked, room)
         return found
 
-    def _own_keys(self, claims: Sequence[tuple[int, str | None, str | None]]) -> set[str]:
-        return {key for _, key, owner in claims if key and owner == self.owner}
-
-    def _claim_new(self, connection: sqlite3.Connection, limit: int, blocked: set[str]) -> list[Delivery]:
+    def _claim_new(self, connection: sqlite3.Connection, limit: int, blocked: set[str], room: int) -> list[Delivery]:
+        """Claim what nobody has had; what is of a blocked key waits its turn, as much of it as there is `room` for."""
         name = self._group.name
-        [(position,)] = connection.execute(SQL["position"], (name,)).fetchall()
-        rows = [_delivery(r) for r in connection.execute(SQL["read"], (position, self._topics, limit)).fetchall()]
-        if not rows:
-            return []
-        free = [d for d in rows if d.key is None or d.key not in blocked]
-        taken = {d.token for d in free}
-        connection.executemany(
-            SQL["claim"], [(name, d.token, d.key, self.owner if d.token in taken else None) for d in rows]
-        )
-        connection.execute(SQL["move"], (rows[-1].token, name))
-        return free
+        position = _number(connection.execute(SQL["position"], (name,)))
+        found: list[Delivery] = []
+        while len(found) < limit and room > 0:
+            rows = connection.execute(SQL["read"], (position, self._topics, limit - len(found))).fetchall()
+            if not rows:
+                break
+            deliveries = [_delivery(row) for row in rows]
+            free = [d for d in deliveries if d.key is None or d.key not in blocked]
+            waiting = [d for d in deliveries if d.key is not None and d.key in blocked]
+            connection.executemany(SQL["claim"], [(name, d.token, d.key, self.owner) for d in free])
+            connection.executemany(SQL["claim"], [(name, d.token, d.key, None) for d in waiting])
+            position = deliveries[-1].token
+            connection.execute(SQL["move"], (position, name))
+            found += free
+            room -= len(waiting)
+        return found
 
     def _alive(self, owner: str) -> bool:
         member, _, _ = owner.partition("/")
@@ -384,13 +401,7 @@ class SqliteJoinedSubscription:
 
 def _append(connection: sqlite3.Connection, messages: Sequence[Message]) -> tuple[int, int]:
     """Append to the log. Returns the number before the first, and how many were absorbed as duplicates."""
-    largest = SqliteBroker.capabilities.max_payload_bytes
-    for message in messages:
-        if len(message.body) > largest:
-            raise PayloadTooLarge(
-                f"A message on {message.topic} has {len(message.body)} bytes, and this broker takes {largest}. "
-                "Put the large part where both sides can reach it and send its address."
-            )
+    refuse_large(messages, SqliteBroker.capabilities.max_payload_bytes)
     [(before,)] = connection.execute(SQL["last"]).fetchall()
     inserted = connection.executemany(
         SQL["publish"],

@@ -25,6 +25,9 @@ A broker keeps these clauses, which `minuet.testing.conformance` checks under th
 - B17 With `traceable`, `instance` gives back every message of a correlation id in the order of their publishing, each
   with the groups that have yet to have it, and `groups` says how far behind each group is. Neither takes anything
   from anybody.
+- B18 `trim` forgets only what every group has had, what is older than its bound, and what is not among `keep`.
+- B19 `provision` is idempotent and safe when several do it at once; it moves no group, and from then on its groups
+  miss nothing, also while nobody is subscribed.
 """
 
 from __future__ import annotations
@@ -33,6 +36,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import msgspec
+
+from minuet.errors import PayloadTooLarge
 
 if TYPE_CHECKING:
     from minuet.ports.store import Store, Unit
@@ -81,6 +86,20 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     headers: Headers
     body: bytes | str
     token: int
+
+
+def refuse_large(messages: Sequence[Message], most_bytes: int) -> None:
+    """Raise PayloadTooLarge when a body has more bytes than a broker carries; text counts as UTF-8."""
+    for message in messages:
+        body = message.body
+        if len(body) * 4 <= most_bytes:  # no character takes more than four bytes
+            continue
+        size_bytes = len(body.encode()) if isinstance(body, str) else len(body)
+        if size_bytes > most_bytes:
+            raise PayloadTooLarge(
+                f"A message on {message.topic} has {size_bytes} bytes, and this broker takes {most_bytes}. Put the "
+                "large part where both sides can reach it and send its address."
+            )
 
 
 class Group(msgspec.Struct, frozen=True):

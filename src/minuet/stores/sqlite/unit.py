@@ -27,9 +27,12 @@ class SqliteUnit:
         self.counters = SqliteCounters(connection)
         self.callbacks: list[Callable[[], None]] = []
         self.wakes_neighbours = False
+        self._marked = 0
+        """How many callbacks there were at the mark."""
 
     async def mark(self) -> None:
         self.native.execute("SAVEPOINT turn")
+        self._marked = len(self.callbacks)
 
     async def keep(self) -> None:
         self.native.execute("RELEASE turn")
@@ -37,6 +40,7 @@ class SqliteUnit:
     async def undo(self) -> None:
         self.native.execute("ROLLBACK TO turn")
         self.native.execute("RELEASE turn")
+        del self.callbacks[self._marked :]
 
     def wake_others(self) -> None:
         self.wakes_neighbours = True
