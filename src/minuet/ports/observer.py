@@ -19,7 +19,7 @@ class Point(StrEnum):
     RECEIVED = "received"
     """A delivery came from the broker, or a parked one fell due."""
     DUPLICATE = "duplicate"
-    """The inbox or the log knows it: absorbed, nothing runs."""
+    """The inbox knows it: absorbed, nothing runs."""
     DECODED = "decoded"
     """Its bytes are an event of the version the reaction reads."""
     BEHIND = "behind"
@@ -55,10 +55,15 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     place: str
     """File and line of the reaction."""
     topic: str
+    """The name of the event, without its version."""
     event_id: str | None
+    """None for bytes that say no id."""
     correlation_id: str | None = None
+    """The workflow instance; None before it is decoded."""
     key: str | None = None
+    """What it is ordered by."""
     attempt: int = 1
+    """Counts from 1."""
     outcome: Outcome | None = None
     """None before it is decided."""
     emitted: int = 0
@@ -66,11 +71,9 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     retry_seconds: float | None = None
     """When the outcome is a retry: how long it waits."""
     reason: str | None = None
-    """When the outcome is a retry or dead: the reason, one word of `core.verdict.Reason`."""
+    """When it is a dead letter: why, in one word."""
     error: str | None = None
     """When it failed: the error's type and text."""
-    seconds: float | None = None
-    """How long the reaction ran; set from `DECIDED` on when somebody observes that point."""
 
 
 class Observer(Protocol):
