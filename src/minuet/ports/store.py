@@ -381,7 +381,9 @@ class Store(Protocol):
         ...
 
     async def reclaim(self, now: float) -> int:
-        """Make due again what processes that no longer live were running; the attempt counts. Returns how many."""
+        """Make due again what processes that no longer live were running, where the attempt counts, and free the
+        outbox rows that they held. Returns how many.
+        """
         ...
 
     async def claim_owed(self, limit: int) -> list[Owed]:
@@ -432,6 +434,10 @@ class Store(Protocol):
 
     async def manifests(self) -> dict[str, str]:
         """The manifests of the services that have run on this store."""
+        ...
+
+    async def unsettled(self) -> frozenset[str]:
+        """The ids of the events that an open dead letter or an unsettled parked delivery is about."""
         ...
 
     async def trim(self, before: float) -> int:

@@ -16,7 +16,7 @@ from minuet.errors import MinuetError
 from minuet.ports.broker import Delivery, Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
-from minuet.runtime.lanes import Lane
+from minuet.runtime.lanes import Lane, cancelled
 from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import Recorder, parked_from
 from minuet.service.context import Writes
@@ -38,6 +38,7 @@ class ConcurrentLane(Lane):
 
     _tasks: dict[asyncio.Task[Ran], Parked]
     _ran: list[Ran]
+    _abandoning = False
 
     def _finished(self) -> bool:
         return self.stopping and not self.running and not self._ran
@@ -118,9 +119,11 @@ class ConcurrentLane(Lane):
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[Ran]) -> None:
-        del self.running[task]
+        parked = self.running.pop(task)
         if not task.cancelled():
             self._ran.append(task.result())
+        elif not self._abandoning:
+            self._ran.append(Ran(parked, None, [], error=cancelled()))
         self.wake()
 
     async def _react(self, parked: Parked) -> Ran:
@@ -158,10 +161,13 @@ class ConcurrentLane(Lane):
 
     async def abandon(self) -> None:
         """The time to stop has run out: end what runs, and leave it to whoever comes next."""
+        self._abandoning = True
         given_back = [parked for parked in self.running.values() if parked.id]
         for task in list(self.running):
             task.cancel()
         await asyncio.gather(*self.running, return_exceptions=True)
+        if self._ran:
+            await self._round()
         async with self.store.transaction() as unit:
             await unit.parking.give_back(given_back, self.clock.now())
 

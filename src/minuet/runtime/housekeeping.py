@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from minuet.errors import MinuetError
+from minuet.errors import CapacityError
 from minuet.ports.broker import Broker
 from minuet.ports.clock import Clock
-from minuet.ports.store import DeadLetterFilter, Store
+from minuet.ports.store import Store
 from minuet.runtime.observing import Observers
 
 RECLAIM_SECONDS = 0.25
 """How soon the work of a process that died is begun again."""
 MOST_KEPT = 100_000
-"""How many ids of open dead letters the trimming looks at; with more of them, nothing is trimmed."""
+"""How many unsettled events the trimming works round; with more of them, nothing is trimmed."""
 
 
 class Housekeeping:
@@ -40,7 +40,7 @@ class Housekeeping:
             try:
                 if await self._store.reclaim(self._clock.now()):
                     wake()
-            except MinuetError as error:
+            except Exception as error:  # the chore must outlive whatever its database does
                 self._observers.trouble("freeing the work of dead processes", error)
             await asyncio.sleep(RECLAIM_SECONDS)
 
@@ -51,19 +51,21 @@ class Housekeeping:
             await asyncio.sleep(pause)
             try:
                 await self.trim_once()
-            except MinuetError as error:
+            except Exception as error:  # the chore must outlive whatever its database does
                 self._observers.trouble("forgetting what is older than the retention", error)
 
     async def trim_once(self) -> int:
         """One pass, in bounded steps that let others write in between. Returns how many rows went."""
-        letters = [
-            letter
-            for state in ("open", "redriven")
-            for letter in await self._store.list_dead_letters(DeadLetterFilter(state=state), MOST_KEPT)
-        ]
-        if len(letters) >= MOST_KEPT:
+        keep = await self._store.unsettled()
+        if len(keep) > MOST_KEPT:
+            self._observers.trouble(
+                "forgetting what is older than the retention",
+                CapacityError(
+                    f"{len(keep)} dead letters and parked deliveries are unsettled, more than {MOST_KEPT}: nothing is "
+                    "forgotten until they are fewer. Look with `minuet dlq list`."
+                ),
+            )
             return 0
-        keep = frozenset(letter.event_id for letter in letters if letter.event_id is not None)
         total = 0
         while True:
             now = self._clock.now()

@@ -62,6 +62,10 @@ class InboxInlet:
         self._waiting.extend(deliveries)
         self.wake()
 
+    def forget(self) -> None:
+        """The subscription is gone: what waits will be received anew."""
+        self._waiting = []
+
     async def ready(self) -> bool:
         return bool(self._waiting)
 
@@ -70,8 +74,10 @@ class InboxInlet:
         if not batch:
             return ()
 
+        waiting = self._waiting
+
         def committed() -> None:
-            del self._waiting[: len(batch)]
+            del waiting[: len(batch)]
             self._settled(batch)
 
         unit.after_commit(committed)
@@ -140,8 +146,9 @@ class Feed:
         self._inlets = tuple(inlets)
         self._chance = chance
         self._observers = observers
-        self._open: dict[int, int] = {}
-        """For each delivery that is not acknowledged: how many reactions have not recorded it."""
+        self._open: dict[int, tuple[Delivery, int]] = {}
+        """By the delivery's identity, for each that this subscription has open: how many reactions have yet to record
+        it. What an earlier subscription received is not among them, even under the same token."""
         self._done: list[Delivery] = []
         self._changed = asyncio.Event()
         self._stopping = False
@@ -158,14 +165,25 @@ class Feed:
             subscription = self._subscribe()
             try:
                 await self._pump(subscription)
+                failures = 0
             except BrokerClosed:
                 return
-            except MinuetError as error:
+            except Exception as error:  # whatever a client library raises: the feed must outlive it
                 failures += 1
                 self._observers.trouble(f"receiving for {self._name}", error)
                 await asyncio.sleep(RECONNECT.delay(failures + 1, self._chance.random()) or 0.0)
             finally:
-                await subscription.close()
+                self._open.clear()
+                self._done.clear()
+                for inlet in self._inlets:
+                    inlet.forget()
+                await self._close(subscription)
+
+    async def _close(self, subscription: Subscription) -> None:
+        try:
+            await subscription.close()
+        except Exception as error:  # it is given up either way
+            self._observers.trouble(f"closing the subscription of {self._name}", error)
 
     def stop(self) -> None:
         """Receive no more. What was recorded is still acknowledged."""
@@ -201,15 +219,17 @@ class Feed:
 
     def _hand_out(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
-            self._open[delivery.token] = sum(delivery.topic in inlet.topics for inlet in self._inlets)
+            reactions = sum(delivery.topic in inlet.topics for inlet in self._inlets)
+            self._open[id(delivery)] = (delivery, reactions)
         for inlet in self._inlets:
             if offered := [delivery for delivery in deliveries if delivery.topic in inlet.topics]:
                 inlet.offer(offered)
 
     def _settled(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
-            self._open[delivery.token] -= 1
-            if not self._open[delivery.token]:
-                del self._open[delivery.token]
+            _, left = self._open.pop(id(delivery), (delivery, 0))
+            if left > 1:
+                self._open[id(delivery)] = (delivery, left - 1)
+            elif left == 1:
                 self._done.append(delivery)
         self._changed.set()

@@ -6,6 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+from minuet.errors import MinuetError
 from minuet.policies.retry import Retry
 from minuet.ports.broker import Delivery
 from minuet.ports.clock import Chance, Clock
@@ -121,3 +122,17 @@ class Lane(ABC):
         if self._alarm is not None:
             self._alarm.cancel()
         self._alarm = loop.call_later(seconds, self.wake)
+
+
+def is_cancelled() -> bool:
+    """Whether somebody asks the running task to end; a CancelledError without that is the user's code's own."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def cancelled() -> MinuetError:
+    """What a reaction that ended in a CancelledError of its own failed with."""
+    return MinuetError(
+        "The reaction was cancelled from within: it awaited a task or future that was cancelled and let that pass. "
+        "Catch asyncio.CancelledError there, or shield what it awaits."
+    )

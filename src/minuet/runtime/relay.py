@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from minuet.errors import MinuetError
 from minuet.policies.retry import Retry
 from minuet.ports.broker import Broker
 from minuet.ports.clock import Chance
@@ -53,7 +52,7 @@ class Relay:
                     return
                 else:
                     await self._changed.wait()
-            except MinuetError as error:
+            except Exception as error:  # whatever a client library raises: the relay must outlive it
                 failures += 1
                 self._observers.trouble(f"publishing from {self._store!r}", error)
                 if self._stopping:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import cached_property
 
 from minuet.ports.broker import Delivery
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
-from minuet.runtime.lanes import BATCH, Lane
+from minuet.runtime.lanes import BATCH, Lane, cancelled, is_cancelled
 from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import Recorder, parked_from
 from minuet.service.context import Writes
@@ -81,6 +82,11 @@ class TransactionalLane(Lane):
         except Exception as error:  # whatever the user's code raises
             await unit.undo()
             return await recorder.failed(subject, arrival, error)
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            await unit.undo()
+            return await recorder.failed(subject, arrival, cancelled())
         await unit.keep()
         await recorder.handled(subject, arrival, messages)
         return False

@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS minuet_outbox (
     topic TEXT NOT NULL, key TEXT, event_id TEXT, source TEXT, headers TEXT, body NOT NULL,
     at REAL NOT NULL, owner TEXT
 );
+CREATE INDEX IF NOT EXISTS minuet_outbox_held ON minuet_outbox (owner) WHERE owner IS NOT NULL;
 
 -- A parked delivery is `due` at its instant, `behind` an older one of its key, `running` outside a transaction, or
 -- `held`: dead, and its key waits for that. Settled ones are `handled` or `dead` and stay for the trace until trimmed.
@@ -59,7 +60,7 @@ INSERT INTO minuet_outbox (topic, key, event_id, source, headers, body, at) VALU
 SELECT DISTINCT owner FROM minuet_outbox WHERE owner IS NOT NULL;
 
 -- name: outbox_free
-UPDATE minuet_outbox SET owner = NULL WHERE owner = ?;
+UPDATE minuet_outbox SET owner = NULL WHERE owner = :owner;
 
 -- name: outbox_oldest
 SELECT id, topic, key, event_id, source, headers, body, at, owner FROM minuet_outbox ORDER BY id LIMIT ?;
@@ -110,8 +111,8 @@ WHERE state = 'behind' AND id = (
     SELECT min(id) FROM minuet_parked WHERE consumer = :consumer AND key = :key AND settled_at IS NULL
 );
 
--- name: parked_owners
-SELECT DISTINCT owner FROM minuet_parked WHERE state = 'running';
+-- name: owners
+SELECT owner FROM minuet_parked WHERE state = 'running' UNION SELECT owner FROM minuet_outbox WHERE owner IS NOT NULL;
 
 -- name: parked_reclaim
 UPDATE minuet_parked SET state = 'due', due_at = :now, owner = NULL
@@ -144,6 +145,10 @@ WHERE id = ?;
 
 -- name: parked_release_held
 UPDATE minuet_parked SET state = 'due', due_at = ?, attempts = 0, body = ?, headers = ? WHERE id = ?;
+
+-- name: unsettled
+SELECT event_id FROM minuet_dead_letters WHERE state IN ('open', 'redriven') AND event_id IS NOT NULL
+UNION SELECT event_id FROM minuet_parked WHERE settled_at IS NULL AND event_id IS NOT NULL;
 
 -- name: anything_to_trim
 SELECT 1 WHERE EXISTS (SELECT 1 FROM minuet_inbox WHERE at < :before)

@@ -80,13 +80,15 @@ class SqliteStore:
         self.database.listen(wake)
 
     async def reclaim(self, now: float) -> int:
-        owners = [str(owner) for (owner,) in await self.database.read(SQL["parked_owners"])]
+        owners = [str(owner) for (owner,) in await self.database.read(SQL["owners"])]
         dead = [owner for owner in owners if not self.database.alive(owner)]
         if not dead:
             return 0
         async with self.database.writing() as connection:
             return sum(
-                connection.execute(SQL["parked_reclaim"], {"owner": owner, "now": now}).rowcount for owner in dead
+                connection.execute(SQL[name], {"owner": owner, "now": now}).rowcount
+                for owner in dead
+                for name in ("parked_reclaim", "outbox_free")
             )
 
     async def next_due(self, consumer: str) -> float | None:
@@ -100,7 +102,7 @@ class SqliteStore:
         async with self.database.writing() as connection:
             for (owner,) in connection.execute(SQL["outbox_owners"]).fetchall():
                 if not self.database.alive(owner):
-                    connection.execute(SQL["outbox_free"], (owner,))
+                    connection.execute(SQL["outbox_free"], {"owner": owner})
             rows: list[Row] = connection.execute(SQL["outbox_oldest"], (limit,)).fetchall()
             # In order: behind rows that another relay holds, nothing is published.
             if not rows or rows[0][8] not in (None, me):
@@ -155,6 +157,9 @@ class SqliteStore:
     async def manifests(self) -> dict[str, str]:
         """The manifests of the services that have run on this file."""
         return {str(service): str(text) for service, text in await self.database.read(SQL["manifests"])}
+
+    async def unsettled(self) -> frozenset[str]:
+        return frozenset(str(event_id) for (event_id,) in await self.database.read(SQL["unsettled"]))
 
     async def trim(self, before: float) -> int:
         if not await self.database.read(SQL["anything_to_trim"], {"before": before}):
