@@ -61,24 +61,11 @@ class MessageWriter:
                 traceparent=traceparent,
             )
         else:
-            headers, body = to_binary(
-                Envelope(
-                    event_id,
-                    self._source,
-                    contract.type,
-                    datetime.fromtimestamp(at, UTC),
-                    None,
-                    "application/json",
-                    None,
-                    correlation_id,
-                    causation_id,
-                    traceparent,
-                    None,
-                    key,
-                    contract.extensions,
-                    contract.encode(event),
-                )  # fmt: skip
-            )
+            envelope = Envelope(
+                event_id, self._source, contract.type, datetime.fromtimestamp(at, UTC), None, "application/json", None,
+                correlation_id, causation_id, traceparent, None, key, contract.extensions, contract.encode(event),
+            )  # fmt: skip
+            headers, body = to_binary(envelope)
         if len(body) > self._largest:
             raise PayloadTooLarge(
                 f"{contract.type} ({contract.place}) came to {len(body)} bytes, and the broker carries "
