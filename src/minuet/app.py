@@ -53,9 +53,19 @@ from minuet.telemetry.logging import LogObserver
 class App:
     """Services composed with a broker and a store.
 
-    `broker` and `store` are URLs or adapter objects; without `store`, the store lies where the broker does. `provide`
-    replaces what services provide, by type. `retention` is how long settled events stay, `stop_within` how long a
-    graceful stop may take. Raises StartupError for services that cannot live together.
+    `services`: The services that live in this app. A process may run some of them.
+    `workflows`: Lenses on the choreography: how instances start and end, and within which time.
+    `broker`: A URL, or an adapter.
+    `store`: A URL, or an adapter. Without one, the store lies where the broker does.
+    `observers`: Who is told of each turn. Without any, one that logs retries, dead letters and trouble.
+    `provide`: What takes the place of what services provide, by type; for tests and for composition.
+    `retention`: How long events stay that every reaction has had, and deliveries that are settled.
+    `stop_within`: How long a graceful stop may take.
+    `clock`: Where instants come from. The machine's, unless a test or a simulator says otherwise.
+    `ids`: Where ids of events come from that nothing caused.
+    `chance`: Where jitter comes from.
+
+    Raises StartupError for services that cannot live together.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 import msgspec
 
 from benchmarks import report, tables
+from tools.documents import reference
 
 Capability = bool | int | str | tuple[str, ...]
 
@@ -31,7 +32,19 @@ def speed() -> str:
     return tables.speed(report.read())
 
 
-PARTS: Mapping[str, Callable[[], str]] = {"brokers": brokers, "stores": stores, "speed": speed}
+PARTS: Mapping[str, Callable[[], str]] = {
+    "app-settings": reference.app_settings,
+    "brokers": brokers,
+    "contract-keywords": reference.contract_keywords,
+    "dead-letter-reasons": reference.dead_letter_reasons,
+    "observer-points": reference.observer_points,
+    "outcomes": reference.outcomes,
+    "reaction-keywords": reference.reaction_keywords,
+    "refusals": reference.refusals,
+    "speed": speed,
+    "stores": stores,
+    "turn-facts": reference.turn_facts,
+}
 
 
 def filled(document: str, parts: Mapping[str, Callable[[], str]] = PARTS) -> str:

@@ -129,12 +129,12 @@ class Service:
     ) -> R | Callable[[R], R]:
         """Declare that this service reacts to the event in the function's parameters.
 
-        `retry`: how often and how late a failing attempt is repeated; by default `retry()`.
-        `never`: errors that no retry can heal; they go straight to the dead letters.
-        `guarantee`: of delivery; by default the contract's, else the best that the store can give.
-        `when`: a pure predicate of the event; events for which it is false are not reacted to.
-        `concurrency`: how many may run at once outside a transaction.
-        `on_dead_letter`: what later events of the key do once one is dead; by default the contract's.
+        `retry`: How often and how late a failing attempt is repeated; by default `retry()`.
+        `never`: Errors that no retry can heal; they go straight to the dead letters.
+        `guarantee`: Of delivery; by default the contract's, else `effectively_once`.
+        `when`: A pure predicate of the event; events for which it is false are not reacted to.
+        `concurrency`: How many may run at once in a process, outside a transaction.
+        `on_dead_letter`: What later events of the key do once one is dead; by default the contract's.
         """
         asked = Options(
             retry=retry,
