@@ -7,8 +7,10 @@ from collections import Counter
 
 import msgspec
 
-from minuet.contracts.envelope import to_structured
+from minuet.contracts.correlation import instance_of
+from minuet.contracts.envelope import Envelope, to_structured
 from minuet.core.verdict import GiveUp, Reason, judge
+from minuet.errors import Rejected
 from minuet.ports.broker import Attributes, Delivery, Message
 from minuet.ports.clock import Chance, Clock
 from minuet.ports.observer import Outcome, Point, Turn
@@ -94,15 +96,16 @@ class Recorder:
     async def give_up(self, parked: Parked, arrival: Arrival | None, reason: str, error: BaseException) -> bool:
         """Make it a dead letter. Returns whether its key must wait for that."""
         now = self._clock.now()
+        envelope = arrival.envelope if arrival is not None else _envelope(parked)
         letter = DeadLetter(
             id=parked.dead_letter or 0,
             consumer=parked.consumer,
             topic=parked.topic,
             key=parked.key,
-            event_id=parked.event_id or (arrival.envelope.id if arrival else None),
-            source=parked.source or (arrival.envelope.source if arrival else None),
-            correlation_id=arrival.correlation_id if arrival else None,
-            type=arrival.envelope.type if arrival else None,
+            event_id=parked.event_id or (envelope.id if envelope else None),
+            source=parked.source or (envelope.source if envelope else None),
+            correlation_id=instance_of(envelope) if envelope else None,
+            type=envelope.type if envelope else None,
             headers=parked.headers,
             body=parked.body,
             reason=str(reason),
@@ -164,6 +167,14 @@ class Recorder:
             self._observers.at(Point.DECIDED, (turn,))
         if error is not None and self._sees_failed:
             self._observers.at(Point.FAILED, (turn,))
+
+
+def _envelope(parked: Parked) -> Envelope | None:
+    """The envelope of a delivery whose payload was refused; None for bytes that are no event at all."""
+    try:
+        return envelope_of(parked)
+    except Rejected:
+        return None
 
 
 def turn_of(
