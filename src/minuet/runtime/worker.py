@@ -49,11 +49,10 @@ class Worker:
             self._relay_task = asyncio.create_task(self._relay.run(), name="minuet relay")
         self._feed_tasks = [asyncio.create_task(feed.run(), name=repr(feed)) for feed in self._feeds]
         self._lane_tasks = [asyncio.create_task(lane.run(), name=repr(lane)) for lane in self._lanes]
+        if self._lanes or self._relay is not None:
+            self._chores.append(asyncio.create_task(self._housekeeping.reclaim(self.wake), name="minuet reclaim"))
         if self._lanes:
-            self._chores = [
-                asyncio.create_task(self._housekeeping.reclaim(self.wake), name="minuet reclaim"),
-                asyncio.create_task(self._housekeeping.trim(), name="minuet trim"),
-            ]
+            self._chores.append(asyncio.create_task(self._housekeeping.trim(), name="minuet trim"))
 
     async def stop(self) -> None:
         """Take nothing more; finish, commit, publish, acknowledge what is begun; give back what takes too long."""

@@ -1,0 +1,83 @@
+"""The pairs of broker and store that the suites run on, and when there is nothing left to do on them."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from minuet.brokers.sqlite import SqliteBroker
+from minuet.stores.sqlite import SqliteStore
+
+JOINED, SEPARATE = "joined", "separate"
+"""One SQLite file for both; or the broker in one file and the store in another, with inbox, outbox and relay."""
+
+UNREAD = """
+    SELECT count(*) FROM minuet_positions p
+    WHERE EXISTS (SELECT 1 FROM minuet_log l WHERE l.seq > p.position
+                  AND l.topic IN (SELECT value FROM json_each(p.topics)))
+"""
+
+
+class Pair(NamedTuple):
+    """Where broker and store of a test lie."""
+
+    broker: Path
+    store: Path
+
+    def adapters(self) -> tuple[SqliteBroker, SqliteStore]:
+        """Fresh adapters, as each process opens its own."""
+        return SqliteBroker(str(self.broker)), SqliteStore(str(self.store))
+
+    def urls(self) -> dict[str, str]:
+        """The keywords of `App`."""
+        return {"broker": f"sqlite:///{self.broker}", "store": f"sqlite:///{self.store}"}
+
+    def look(self, sql: str, *parameters: object) -> list[tuple[object, ...]]:
+        """Rows of the store's file, as somebody from outside sees them."""
+        return look(self.store, sql, *parameters)
+
+    def unfinished(self) -> dict[str, int]:
+        """What is left to do: how much of the log is unread, claimed, parked or owed. Empty when all is done.
+
+        Work moves from place to place, and between files, so a look during which anything was committed is no look.
+        """
+        with closing(sqlite3.connect(self.broker)) as broker, closing(sqlite3.connect(self.store)) as store:
+            before = [one.execute("PRAGMA data_version").fetchone() for one in (broker, store)]
+            left = {
+                "unread": broker.execute(UNREAD),
+                "claimed": broker.execute("SELECT count(*) FROM minuet_claims"),
+                "parked": store.execute(
+                    "SELECT count(*) FROM minuet_parked WHERE settled_at IS NULL AND state <> 'held'"
+                ),
+                "owed": store.execute("SELECT count(*) FROM minuet_outbox"),
+            }
+            found = {name: cursor.fetchone()[0] for name, cursor in left.items()}
+            after = [one.execute("PRAGMA data_version").fetchone() for one in (broker, store)]
+        found["moving"] = int(before != after)
+        return {name: count for name, count in found.items() if count}
+
+
+def pair(kind: str, directory: Path) -> Pair:
+    """The pair of this kind in a directory."""
+    if kind == JOINED:
+        return Pair(directory / "all.db", directory / "all.db")
+    return Pair(directory / "broker.db", directory / "store.db")
+
+
+def look(file: Path, sql: str, *parameters: object) -> list[tuple[object, ...]]:
+    """Rows of a SQLite file, read by a connection of its own."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        return connection.execute(sql, parameters).fetchall()
+
+
+async def committed_until(done: Callable[[], bool], *adapters: SqliteBroker | SqliteStore) -> None:
+    """Look again after every commit to the files of these open adapters, until it is done."""
+    changed = asyncio.Event()
+    for adapter in adapters:
+        adapter.database.listen(changed.set)
+    async with asyncio.timeout(30):
+        while not done():
+            changed.clear()
+            await changed.wait()
