@@ -10,7 +10,8 @@ A store keeps these clauses, which `minuet.testing.conformance` checks under the
 - S06 Two relays never hold the same outbox row at a time; a dead relay's rows come free.
 - S07 A parked delivery falls due at its instant, not before, also in another process and after a restart.
 - S08 Of one consumer and key only the oldest unsettled delivery is ever due; when it is settled, the next one is.
-- S09 What a process was running when it died is due again, and the attempt counts.
+- S09 What a process was running when it died is due again, and the attempt counts; it is not that process's own any
+  more, should it live after all.
 - S10 A running delivery is never given to a second process while its owner lives.
 - S11 A dead letter keeps reason, error, trace, every attempt and the original bytes until it is resolved.
 - S12 A redriven dead letter goes to its consumer alone, under its own id, and twice is once.
@@ -209,6 +210,10 @@ class Parking(Protocol):
 
     async def settle(self, parked: Sequence[Parked], outcome: Literal["handled", "dead"], at: float) -> None:
         """These are done with; the next of their keys falls due, and the letter one was redriven from is resolved."""
+        ...
+
+    async def running(self, ids: Sequence[int]) -> set[int]:
+        """Which of these are running and this process's own: the fence that a process taken for dead runs into."""
         ...
 
     async def give_back(self, parked: Sequence[Parked], now: float) -> None:

@@ -59,17 +59,35 @@ class ConcurrentLane(Lane):
         return len(self.running) < self.reactor.reaction.concurrency and await super()._has_work()
 
     async def _round(self) -> None:
-        ran = self._ran
-        async with self.store.transaction() as unit:
-            recorder = Recorder(self.reactor, unit, self.outlet, self.clock, self.chance, self.observers)
-            for one in ran:
-                await self._record(unit, recorder, one)
-            started = await self._claim(unit, recorder) if not self.stopping else []
-            await recorder.finish()
-        self._ran = self._ran[len(ran) :]
+        ran, self._ran = self._ran, []
+        try:
+            async with self.store.transaction() as unit:
+                recorder = Recorder(self.reactor, unit, self.outlet, self.clock, self.chance, self.observers)
+                for one in await self._still_ours(unit, ran):
+                    await self._record(unit, recorder, one)
+                started = await self._claim(unit, recorder) if not self.stopping else []
+                await recorder.finish()
+        except BaseException:
+            self._ran = ran + self._ran
+            raise
         recorder.committed()
         for parked in started:
             self._start(parked)
+
+    async def _still_ours(self, unit: Unit, ran: Sequence[Ran]) -> list[Ran]:
+        """The fence: what was taken from this process, because it seemed dead, is recorded by who has it now."""
+        parked = [one.parked.id for one in ran if one.parked.id]
+        ours = await unit.parking.running(parked) if parked else set[int]()
+        kept = [one for one in ran if not one.parked.id or one.parked.id in ours]
+        if len(kept) < len(ran):
+            self.observers.trouble(
+                f"recording for {self.reactor.id} ({self.reactor.place})",
+                MinuetError(
+                    f"{len(ran) - len(kept)} deliveries that this process ran were given to another, which took it for "
+                    "dead; that one records them, and what this one did for them in the store is not recorded"
+                ),
+            )
+        return kept
 
     async def _claim(self, unit: Unit, recorder: Recorder) -> list[Parked]:
         consumer = self.reactor.id

@@ -118,6 +118,10 @@ SELECT owner FROM minuet_parked WHERE state = 'running' UNION SELECT owner FROM 
 UPDATE minuet_parked SET state = 'due', due_at = :now, owner = NULL
 WHERE state = 'running' AND owner = :owner;
 
+-- name: parked_running
+SELECT id FROM minuet_parked
+WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'running' AND owner = :owner;
+
 -- name: parked_give_back
 UPDATE minuet_parked SET state = 'due', due_at = ?, owner = NULL, attempts = attempts - 1 WHERE id = ?;
 

@@ -66,6 +66,10 @@ class SqliteParking:
             if p.key is not None:
                 execute(SQL["parked_promote"], {"consumer": p.consumer, "key": p.key, "at": at})
 
+    async def running(self, ids: Sequence[int]) -> set[int]:
+        values = {"ids": text_of(list(ids)), "owner": self._database.member}
+        return {int(number) for (number,) in self._connection.execute(SQL["parked_running"], values).fetchall()}
+
     async def give_back(self, parked: Sequence[Parked], now: float) -> None:
         self._connection.executemany(SQL["parked_give_back"], [(now, p.id) for p in parked])
 
