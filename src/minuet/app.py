@@ -24,7 +24,7 @@ from minuet.composition import (
     on_dead_letter_of,
     owners_of,
 )
-from minuet.config import open_broker, open_store
+from minuet.config import named, open_broker, open_store
 from minuet.contracts.duration import Duration, seconds
 from minuet.errors import StartupError
 from minuet.ports.broker import Broker, Group, JoinedBroker, Subscription
@@ -98,7 +98,7 @@ class App:
 
     def __repr__(self) -> str:
         names = ", ".join(service.name for service in self.services)
-        return f"<App of {names} on {_named(self.broker)} and {_named(self.store)}>"
+        return f"<App of {names} on {named(self.broker)} and {named(self.store)}>"
 
     @property
     def manifest(self) -> Manifest:
@@ -108,7 +108,7 @@ class App:
     def check(self, services: Collection[str] | None = None) -> None:
         """Raise StartupError if these services must not start on this broker and store. Touches neither."""
         broker, store = self._adapters()
-        where = f"{_named(self.broker)} and {_named(self.store)}"
+        where = f"{named(self.broker)} and {named(self.store)}"
         chosen = self._chosen(services)
         check_promises(chosen, broker.capabilities, store.capabilities, where)
         for service in chosen:
@@ -292,14 +292,6 @@ async def _provide(provider: Provider, stack: AsyncExitStack) -> object:
         stack.callback(made.close)
         return next(made)
     return await made if inspect.isawaitable(made) else made
-
-
-def _named(adapter: str | object) -> str:
-    """An adapter in a message: its scheme and place, never its credentials."""
-    if not isinstance(adapter, str):
-        return repr(adapter)
-    parts = urlsplit(adapter)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def run_loop(main: Coroutine[Any, Any, None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, cast
+from urllib.parse import urlsplit, urlunsplit
 
 from minuet.errors import StartupError
 from minuet.ports.broker import Broker
@@ -40,3 +41,11 @@ def _adapter(group: str, kind: str, url: str) -> _FromUrl:
             f"The {kind} for {scheme}:// needs a client library that is not installed ({error}). "
             f"Install it with: pip install 'minuet[{scheme}]'"
         ) from error
+
+
+def named(adapter: str | object) -> str:
+    """An adapter in a message: its scheme and place, never its credentials."""
+    if not isinstance(adapter, str):
+        return repr(adapter)
+    parts = urlsplit(adapter)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
