@@ -21,6 +21,11 @@ A store keeps these clauses, which `minuet.testing.conformance` checks under the
 - S15 A reader sees committed rows only.
 - S16 What is written survives closing and opening anew (`persistent`).
 - S17 `parked`, `owed`, `survey_dead_letters` and `examine` show what is committed and change nothing.
+- S18 A `Transaction` binds `?` and `:name`, counts the rows it changed, fills scalars, Structs, dataclasses and
+  TypedDicts by column name, and is over with its unit.
+- S19 With `native`, what is written to an adopted unit commits and rolls back with its caller's transaction; what is
+  no connection of this store is refused.
+- S20 With `shared`, what a process commits and wakes others for wakes those who `listen` in other processes.
 """
 
 from __future__ import annotations

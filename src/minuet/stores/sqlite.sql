@@ -169,6 +169,7 @@ DELETE FROM minuet_inbox WHERE (event_id, consumer, source) IN (
     SELECT event_id, consumer, source FROM minuet_inbox i WHERE at < ?
     AND NOT EXISTS (SELECT 1 FROM minuet_dead_letters d
                     WHERE d.event_id = i.event_id AND d.state IN ('open', 'redriven'))
+    AND event_id NOT IN (SELECT event_id FROM minuet_parked WHERE settled_at IS NULL AND event_id IS NOT NULL)
     LIMIT 2000
 );
 

@@ -68,6 +68,8 @@ class SqliteStore:
                 f"emit(tx=...) was given a {type(native).__qualname__}, and this service keeps its events in SQLite "
                 f"({self.database.path}). Give it the sqlite3.Connection that your transaction is on."
             )
+        if self.database.path is None and native is self.database.writer:
+            return SqliteUnit(native, self.database)
         files = [str(row[2]) for row in native.execute("PRAGMA database_list") if row[1] == "main"]
         if self.database.path is None or not files[0] or not os.path.samefile(files[0], self.database.path):
             raise StoreUnavailable(
