@@ -74,6 +74,13 @@ def test_a_command_that_fails_must_be_said_to_fail() -> None:
     assert performed("```console fails\n$ exit 3\n```\n")
 
 
+def test_a_block_of_any_language_may_hold_what_a_command_printed() -> None:
+    """The command stands on the block's opening line, after its language."""
+    document = "```mermaid $ echo flowchart LR\nstale\n```\n"
+    [(block, text)] = performed(document)
+    assert rewritten(document, [(block, text)]) == "```mermaid $ echo flowchart LR\nflowchart LR\n```\n"
+
+
 def test_a_fragment_is_compiled_and_not_run() -> None:
     """A fragment may name what is not there, but must be Python."""
     performed("```python fragment\nawait somebody()\n```\n")

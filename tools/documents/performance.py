@@ -7,8 +7,9 @@ What the opening line of a block may say:
 - ```` ```python fragment ```` is only compiled; for a few lines whose surroundings the prose tells.
 - ```` ```console ```` holds commands after `$ `, each run in a shell and followed by what it printed;
   `unstable` beside it says that numbers and ids differ from run to run, `fails` that the commands end badly.
+- ```` ```mermaid $ minuet graph shop:app ````, of any language, holds what that command printed.
 
-Blocks of any other language are left alone.
+Blocks of any other kind are left alone.
 """
 
 import ast
@@ -38,7 +39,7 @@ class BlockFailed(Exception):
 
 
 def performed(document: str) -> list[tuple[Block, str]]:
-    """Runs the document's Python and console blocks, and returns the latter with the texts they should have.
+    """Runs the document's Python blocks and commands, and returns the blocks of the latter with their true texts.
 
     Raises BlockFailed, naming the block's line, for a command whose exit status is not the one told, and
     whatever a Python block raises.
@@ -51,6 +52,8 @@ def performed(document: str) -> list[tuple[Block, str]]:
                 _python(block, directory, names)
             elif block.language == "console":
                 texts.append((block, _console(block, directory)))
+            elif block.words[:1] == ("$",):
+                texts.append((block, _output(Command(" ".join(block.words[1:]), block.text), block, directory)))
     return texts
 
 
