@@ -1,0 +1,1 @@
+"""The clauses of the broker port as tests, a subject a file."""

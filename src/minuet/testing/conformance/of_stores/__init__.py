@@ -1,0 +1,1 @@
+"""The clauses of the store port as tests, a subject a file."""
