@@ -118,32 +118,30 @@ class Reactor:
         return items
 
     def _context_of(self, arrival: Arrival, attempt: int) -> Context:
-        envelope = arrival.envelope
         return Context(
             service=self.service,
             reaction=self.reaction.name,
-            event_id=envelope.id,
+            event_id=arrival.event_id,
             correlation_id=arrival.correlation_id,
-            causation_id=envelope.causationid,
-            key=envelope.partitionkey,
+            causation_id=arrival.causation_id,
+            key=arrival.key,
             attempt=attempt,
-            time=envelope.time,
-            idempotency_key=self._derive(envelope.id, -1),
+            time=arrival.time,
+            idempotency_key=self._derive(arrival.event_id, -1),
         )
 
     def messages(self, arrival: Arrival, emitted: Sequence[object], at: float) -> list[Message]:
         """What the reaction emitted, as messages whose ids follow from their cause."""
-        envelope = arrival.envelope
-        write, derive, cause = self._writer.write, self._derive, envelope.id
+        write, derive, cause = self._writer.write, self._derive, arrival.event_id
         return [
             write(
                 self._contracts[type(event)],
                 event,
                 event_id=derive(cause, ordinal),
                 at=at,
-                correlation_id=envelope.correlationid or cause,
+                correlation_id=arrival.correlation_id,
                 causation_id=cause,
-                traceparent=envelope.traceparent,
+                traceparent=arrival.traceparent,
             )
             for ordinal, event in enumerate(emitted)
         ]

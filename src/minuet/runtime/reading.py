@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple, cast
+from typing import cast
+
+import msgspec
 
 from minuet.contracts.contract import Contract
 from minuet.contracts.envelope import Envelope, read, split_type
@@ -14,16 +16,23 @@ from minuet.ports.broker import Attributes, Delivery, Message
 from minuet.ports.store import Parked
 
 
-class Arrival(NamedTuple):
-    """A delivery that was understood."""
+class Arrival(msgspec.Struct, frozen=True, gc=False):
+    """A delivery that was understood: the event, and what a turn needs of its envelope."""
 
     event: object
-    envelope: Envelope
+    event_id: str
+    correlation_id: str
+    """The instance the event belongs to; an event without one begins its own."""
+    causation_id: str | None
+    traceparent: str | None
+    key: str | None
+    at: float | datetime | None
+    """When it happened: seconds since 1970 UTC where it came in columns."""
 
     @property
-    def correlation_id(self) -> str:
-        """The instance the event belongs to; an event without one begins its own."""
-        return self.envelope.correlationid or self.envelope.id
+    def time(self) -> datetime | None:
+        """When it happened, as its producer said."""
+        return datetime.fromtimestamp(self.at, UTC) if isinstance(self.at, float) else self.at
 
 
 def envelope_of(subject: Delivery | Message | Parked) -> Envelope:
@@ -49,17 +58,31 @@ class EventReader:
 
     def read(self, subject: Delivery | Parked) -> Arrival:
         """Decode, check and upcast. Raises `Rejected` with its reason when the bytes are no event of these."""
+        headers = subject.headers
+        if type(headers) is Attributes:
+            delivery = cast("Delivery", subject)
+            event_id = delivery.id or ""
+            return Arrival(
+                self._event(headers.type, delivery.body), event_id, headers.correlationid or event_id,
+                headers.causationid, headers.traceparent, delivery.key, headers.at,
+            )  # fmt: skip
         envelope = envelope_of(subject)
-        contract = self._exact.get(envelope.type)
+        return Arrival(
+            self._event(envelope.type, envelope.data), envelope.id, envelope.correlationid or envelope.id,
+            envelope.causationid, envelope.traceparent, envelope.partitionkey, envelope.time,
+        )  # fmt: skip
+
+    def _event(self, kind: str, data: bytes | str) -> object:
+        contract = self._exact.get(kind)
         if contract is not None:
-            return Arrival(contract.decode(envelope.data), envelope)
-        name, version = split_type(envelope.type)
+            return contract.decode(data)
+        name, version = split_type(kind)
         contract = self._names.get(name)
         if contract is None:
             taken = " or ".join(self._exact)
             raise PayloadRejected(
-                f"The event says it is {envelope.type}; this reaction takes {taken}. It was published on a topic "
-                "that is not its own.",
+                f"The event says it is {kind}; this reaction takes {taken}. It was published on a topic that is not "
+                "its own.",
                 Reason.UNEXPECTED_TYPE,
             )
-        return Arrival(contract.read(version, envelope.data), envelope)
+        return contract.read(version, data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections import Counter
+from collections import defaultdict
 
 import msgspec
 
@@ -47,7 +47,7 @@ class Recorder:
         self._clock = clock
         self._chance = chance
         self._observers = observers
-        self._counts: Counter[str] = Counter()
+        self._counts: defaultdict[str, int] = defaultdict(int)
         self.messages: list[Message] = []
         self.turns: list[Turn] = []
         """What observers of the commit are told; kept only when there are any."""
@@ -96,7 +96,7 @@ class Recorder:
     async def give_up(self, parked: Parked, arrival: Arrival | None, reason: str, error: BaseException) -> bool:
         """Make it a dead letter. Returns whether its key must wait for that."""
         now = self._clock.now()
-        envelope = arrival.envelope if arrival is not None else _envelope(parked)
+        envelope = _envelope(parked)
         letter = DeadLetter(
             id=parked.dead_letter or 0,
             consumer=parked.consumer,
