@@ -5,10 +5,13 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from minuet.brokers.memory import MemoryBroker
 from minuet.brokers.sqlite import SqliteBroker
-from minuet.stores.sqlite import SqliteStore
+from minuet.ports.broker import Broker
+from minuet.ports.store import Store
+from minuet.stores.sqlite import MemoryStore, SqliteStore
 
 JOINED, SEPARATE = "joined", "separate"
 """One SQLite file for both; or the broker in one file and the store in another, with inbox, outbox and relay."""
@@ -81,3 +84,23 @@ async def committed_until(done: Callable[[], bool], *adapters: SqliteBroker | Sq
         while not done():
             changed.clear()
             await changed.wait()
+
+
+MEMORY = "memory"
+"""Broker and store in this process: inbox, outbox and relay, and nothing on disk."""
+KINDS = (MEMORY, JOINED, SEPARATE)
+
+
+def adapters(kind: str, directory: Path) -> tuple[Broker, Store]:
+    """A broker and a store of this kind, to be given to an App."""
+    if kind == MEMORY:
+        return MemoryBroker(), MemoryStore.from_url("memory://")
+    return pair(kind, directory).adapters()
+
+
+async def rows(store: Store, sql: str) -> list[tuple[Any, ...]]:
+    """What a query on the open store finds, seen through its port."""
+    async with store.transaction() as unit:
+        connection = unit.native
+        assert isinstance(connection, sqlite3.Connection)
+        return connection.execute(sql).fetchall()

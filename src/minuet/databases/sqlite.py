@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import fcntl
 import os
-import secrets
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +23,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
+from minuet.databases.neighbours import Neighbours, WriteLock
 from minuet.errors import StartupError, StoreUnavailable
 
 Row = tuple[object, ...]
@@ -57,108 +55,6 @@ class SqlitePlace(msgspec.Struct, frozen=True):
                 "sqlite:////var/lib/shop.db for an absolute path; the one option is ?synchronous=FULL or NORMAL."
             )
         return cls(path, "FULL" if synchronous == "FULL" else "NORMAL")
-
-
-class WriteLock:
-    """The right to write, between processes: fair, and freed by the kernel when its holder dies."""
-
-    def __init__(self, folder: Path) -> None:
-        self._turnstile = os.open(folder / "turnstile", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        self._writing = os.open(folder / "writing", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-
-    def try_acquire(self) -> bool:
-        """Take the lock if nobody has it or waits for it."""
-        try:
-            fcntl.flock(self._turnstile, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        try:
-            fcntl.flock(self._writing, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        finally:
-            fcntl.flock(self._turnstile, fcntl.LOCK_UN)
-        return True
-
-    def acquire(self) -> None:
-        """Wait for the lock; blocks the thread."""
-        fcntl.flock(self._turnstile, fcntl.LOCK_EX)
-        fcntl.flock(self._writing, fcntl.LOCK_EX)
-        fcntl.flock(self._turnstile, fcntl.LOCK_UN)
-
-    def release(self) -> None:
-        fcntl.flock(self._writing, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        os.close(self._turnstile)
-        os.close(self._writing)
-
-
-class Neighbours:
-    """The processes that have this file open: who lives, and how to wake them."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / "members"
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        self._bells: dict[str, int] = {}
-        self._seen_at = -1
-        self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
-        # Open before it is seen: a pipe among the members that nobody reads is a dead process's.
-        os.mkfifo(folder / self.name, 0o600)
-        self.bell = os.open(folder / self.name, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        os.rename(folder / self.name, self._folder / self.name)
-
-    def alive(self, name: str) -> bool:
-        """Whether the process of this name still reads its pipe."""
-        if name == self.name:
-            return True
-        try:
-            os.close(os.open(self._folder / name, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
-        except OSError as error:
-            if error.errno not in (errno.ENXIO, errno.ENOENT):
-                raise
-            self._forget(name)
-            return False
-        return True
-
-    def wake(self) -> None:
-        """Ring every other process. One that is too busy to read is awake anyway.
-
-        It never raises: it follows a commit, and an error would make that look as if it had failed, and be repeated.
-        """
-        with contextlib.suppress(OSError):
-            self._look()
-        for name, bell in list(self._bells.items()):
-            try:
-                os.write(bell, b"!")
-            except BlockingIOError:
-                pass
-            except OSError:
-                self._forget(name)
-
-    def _look(self) -> None:
-        changed_at = os.stat(self._folder).st_mtime_ns
-        if changed_at == self._seen_at:
-            return
-        self._seen_at = changed_at
-        names = set(os.listdir(self._folder)) - {self.name}
-        for name in names - self._bells.keys():
-            with contextlib.suppress(OSError):
-                self._bells[name] = os.open(self._folder / name, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-
-    def _forget(self, name: str) -> None:
-        if (bell := self._bells.pop(name, None)) is not None:
-            os.close(bell)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._folder / name)
-
-    def close(self) -> None:
-        for bell in self._bells.values():
-            os.close(bell)
-        self._bells.clear()
-        os.close(self.bell)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._folder / self.name)
 
 
 class GuardedConnection(sqlite3.Connection):
@@ -210,8 +106,7 @@ class Database:
         if self._opened > 1:
             return
         try:
-            self.writer = self._connect()
-            self.reader = self.writer if self.path is None else self._connect()
+            await self._connect_both()
         except (sqlite3.Error, OSError) as error:
             self._opened = 0
             raise StoreUnavailable(
@@ -219,17 +114,29 @@ class Database:
                 "write there, and that the file is a SQLite database on a local disk."
             ) from error
         if self.path is not None:
-            folder = Path(f"{self.path}-minuet")
-            folder.mkdir(mode=0o700, exist_ok=True)  # noqa: ASYNC240  # once, at the start
-            self._lock = WriteLock(folder)
-            self._neighbours = Neighbours(folder)
+            self._neighbours = Neighbours(Path(f"{self.path}-minuet"))
             loop = asyncio.get_running_loop()
             loop.add_reader(self._neighbours.bell, self._rung)
             self._look_again(loop)
 
-    def _connect(self) -> sqlite3.Connection:
-        if self.path is not None and not os.path.isdir(os.path.dirname(self.path)):
+    async def _connect_both(self) -> None:
+        if self.path is None:
+            self.writer = self.reader = self._connect()
+            return
+        if not os.path.isdir(os.path.dirname(self.path)):  # noqa: ASYNC240  # once, at the start
             raise FileNotFoundError(f"no folder {os.path.dirname(self.path)}")
+        folder = Path(f"{self.path}-minuet")
+        folder.mkdir(mode=0o700, exist_ok=True)  # noqa: ASYNC240  # once, at the start
+        self._lock = WriteLock(folder)
+        # One at a time: two who turn a new file to WAL at once are told by SQLite that it is locked, without a wait.
+        await self._in_thread(self._lock.acquire, self._lock.release)
+        try:
+            self.writer = self._connect()
+            self.reader = self._connect()
+        finally:
+            self._lock.release()
+
+    def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self.path or ":memory:",
             timeout=30,
@@ -282,8 +189,11 @@ class Database:
         self._listeners.append(wake)
 
     def wake_neighbours(self) -> None:
+        """Let those who listen look: other processes, or, where there are none, whoever shares this database."""
         if self._neighbours is not None:
             self._neighbours.wake()
+        else:
+            self._tell()
 
     def _rung(self) -> None:
         assert self._neighbours is not None
