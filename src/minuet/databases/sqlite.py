@@ -90,7 +90,6 @@ class Database:
         self._synchronous = synchronous
         self._opened = 0
         self._turn = asyncio.Lock()
-        self._waiter = ThreadPoolExecutor(1, thread_name_prefix="minuet-sqlite")
         self._lock: WriteLock | None = None
         self._neighbours: Neighbours | None = None
         self._listeners: list[Callable[[], None]] = []
@@ -105,6 +104,7 @@ class Database:
         self._opened += 1
         if self._opened > 1:
             return
+        self._waiter = ThreadPoolExecutor(1, thread_name_prefix="minuet-sqlite")
         try:
             await self._connect_both()
         except (sqlite3.Error, OSError) as error:
@@ -157,6 +157,9 @@ class Database:
         return connection
 
     async def close(self) -> None:
+        """Closing more often than opening is harmless; a database that was closed may be opened again."""
+        if not self._opened:
+            return
         self._opened -= 1
         if self._opened:
             return
@@ -166,11 +169,13 @@ class Database:
             if self._neighbours is not None:
                 asyncio.get_running_loop().remove_reader(self._neighbours.bell)
                 self._neighbours.close()
+                self._neighbours = None
             if self.reader is not self.writer:
                 self.reader.close()
             self.writer.close()
             if self._lock is not None:
                 self._lock.close()
+                self._lock = None
             self._waiter.shutdown(wait=False)
 
     # -- neighbours
