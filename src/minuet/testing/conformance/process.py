@@ -12,6 +12,7 @@ import signal
 import sys
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import msgspec
 
@@ -45,7 +46,7 @@ class Player:
     def __repr__(self) -> str:
         return f"<Player of {self._part.suite}.{self._part.scene}>"
 
-    async def __aenter__(self) -> Player:
+    async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "minuet.testing.conformance.player", msgspec.json.encode(self._part).decode()),

@@ -57,7 +57,7 @@ class Sharing(StoreBench):
         assert sorted(await words_of(store, test)) == sorted(strange)
 
     async def test_s18_rows_come_as_what_is_asked_for(self) -> None:
-        """A scalar is the first column; a Struct, a dataclass or a TypedDict is filled by column name; no row is None."""
+        """A scalar is the first column; a Struct, a dataclass or a TypedDict is filled by column name; none is None."""
         store, test = await self.store(), self.new_name("test")
         async with store.transaction() as unit:
             for word in ("b", "a"):
