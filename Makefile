@@ -5,10 +5,10 @@ BIN := .venv/bin
 KILLS ?= 12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast check bench docs lock clean
+.PHONY: help demo test fast check bench services services-stop docs lock clean
 
 help:  ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/installed  ## five services, one file, processes killed as they run, and books that balance
 	$(BIN)/minuet demo order --kills $(KILLS)
@@ -29,6 +29,14 @@ check: .venv/installed  ## style, types and architecture
 bench: .venv/installed  ## measure; ONLY=chain_sqlite asks one question
 	$(BIN)/python -m benchmarks $(ONLY)
 
+services:  ## start real PostgreSQL, Kafka and RabbitMQ on loopback; ONLY=kafka starts one
+	@$(RECENT)
+	@$(PYTHON) -m tools.services start $(ONLY)
+
+services-stop:  ## end those servers; ONLY=kafka ends one
+	@$(RECENT)
+	@$(PYTHON) -m tools.services stop $(ONLY)
+
 docs: .venv/installed  ## write the generated parts of README and docs anew
 	$(BIN)/python -m tools.documents
 
@@ -40,13 +48,16 @@ lock: .venv/installed  ## choose the versions in requirements/ anew
 LOCKED := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-package minuet
 
-clean:  ## remove what runs, tests and builds leave behind; .venv stays
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .demo
+clean:  ## end the servers, remove what they, runs, tests and builds leave behind; .venv stays
+	@test ! -d .services || $(PYTHON) -m tools.services stop
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .demo .services
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
+
+RECENT := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minuet needs Python 3.11 or later; say which: make PYTHON=python3.12")'
 
 # The environment: exactly the locked versions, and this project itself as it stands in src.
 .venv/installed: requirements/dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minuet needs Python 3.11 or later; say which: make PYTHON=python3.12")'
+	@$(RECENT)
 	@echo "Installing what minuet needs into .venv; the first time takes a minute or so."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt

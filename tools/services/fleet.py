@@ -174,9 +174,10 @@ class Services:
         process = processes.start(launch, home.log)
         self._homes.remember(server, process)
         if not self._awaited(server, home, process):
+            what = f"did not answer within {START_SECONDS:.0f} s" if process.alive() else "ended before it answered"
             self._strike(server)
             self._homes.remember(server, None)
-            raise Failed(server.name, f"It was started and does not answer. {home.log} ends with:\n{_tail(home.log)}")
+            raise Failed(server.name, f"It was started and {what}. {home.log} ends with:\n{_tail(home.log)}")
         self._say(server.name, f"answers after {time.monotonic() - began:.1f} s, pid {process.pid}")
 
     def _awaited(self, server: Server, home: Home, process: Process) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tools.services import debian, maven
 from tools.services.ports import LOOPBACK
-from tools.services.processes import Launch
+from tools.services.processes import Launch, run
 from tools.services.progress import Say
 from tools.services.server import Failed, Home, Missing
 
@@ -24,7 +24,8 @@ _HOW = (
 )
 
 # One node has nobody to replicate to. A group begins at once: there are no stragglers to wait for. Few partitions for
-# the server's own topics: each costs files and time, at the first use and at every start.
+# the server's own topics: each costs files and time, at the first use and at every start. A broker that was killed is
+# let in again when its session is over: after 3 seconds, not 9.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -44,6 +45,8 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=5
 group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=1000
 """
 
 _LOGGING = """\
@@ -92,9 +95,7 @@ class Kafka:
     def _format(self, tool: tuple[str, ...], home: Home, properties: Path) -> None:
         cluster = f"m{secrets.token_urlsafe(16)[1:]}"  # 16 bytes in base64; it must not begin with a dash
         command = (*tool, "format", "--cluster-id", cluster, "--config", str(properties), "--ignore-formatted")
-        with home.log.open("ab") as log:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
-        if done.returncode != 0:
+        if not run(Launch(command, home.path), home.log):
             raise Failed(self.name, f"Its storage could not be formatted; {home.log} has what it said.")
 
     def answers(self, home: Home) -> bool:

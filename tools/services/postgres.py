@@ -1,22 +1,18 @@
 """PostgreSQL: a cluster of its own, reached over loopback with a password.
 
-It refuses to run as root. Root therefore starts it as another user, who may have no way into the directory of the
-clone: the server stands in its data directory from the start and knows it by `/proc/self/cwd`.
+It refuses to run as root, who therefore starts it as another user.
 """
 
 import os
-import pwd
 import re
 import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 from tools.services import debian
 from tools.services.ports import LOOPBACK
-from tools.services.processes import Launch, identity
+from tools.services.processes import DIRECTORY, Launch, run
 from tools.services.progress import Say
 from tools.services.server import DATABASE, USER, Failed, Home, Missing
 
@@ -58,7 +54,7 @@ class Postgres:
             "max_connections": "200",
         }
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
-        return Launch((_program("postgres"), "-D", _seen(data, account), *options), data, account=account)
+        return Launch((_program("postgres"), "-D", DIRECTORY, *options), data, account=account)
 
     def _make(self, home: Home, data: Path, account: str | None) -> None:
         """Makes the cluster in a directory beside, so that half of one is never taken for a whole one."""
@@ -67,33 +63,13 @@ class Postgres:
         fresh.mkdir(mode=0o700)
         if account is not None:
             shutil.chown(fresh, account)
-        where = ("-D", _seen(fresh, account))
-        settings = ("--pwfile=/dev/stdin", "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync")
-        self._run(home, (_program("initdb"), *where, f"--username={USER}", *settings), home.password, account)
-        self._run(home, (_program("postgres"), "--single", *where, "postgres"), f"CREATE DATABASE {DATABASE}", account)
+        how = ("--pwfile=/dev/stdin", "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync")
+        initdb = (_program("initdb"), "-D", DIRECTORY, f"--username={USER}", *how)
+        single = (_program("postgres"), "--single", "-D", DIRECTORY, "postgres")
+        for command, said in ((initdb, home.password), (single, f"CREATE DATABASE {DATABASE}")):
+            if not run(Launch(command, fresh, account=account), home.log, f"{said}\n"):
+                raise Failed(self.name, f"{Path(command[0]).name} failed; {home.log} has what it said.")
         fresh.rename(data)
-
-    def _run(self, home: Home, command: tuple[str, ...], said: str, account: str | None) -> None:
-        """Runs a command in the new cluster as the account, and says one line to it.
-
-        The line comes from a file that is the account's and has no name: that one can be opened by a path.
-        """
-        with tempfile.TemporaryFile() as line, home.log.open("ab") as log:
-            line.write(f"{said}\n".encode())
-            line.seek(0)
-            if account is not None:
-                os.fchown(line.fileno(), pwd.getpwnam(account).pw_uid, -1)
-            done = subprocess.run(
-                command,
-                cwd=home.path / "data.new",
-                stdin=line,
-                stdout=log,
-                stderr=log,
-                check=False,
-                **identity(account),
-            )
-        if done.returncode != 0:
-            raise Failed(self.name, f"{Path(command[0]).name} failed; {home.log} has what it said.")
 
     def answers(self, home: Home) -> bool:
         environment = {
@@ -113,7 +89,11 @@ class Postgres:
         return f"postgres://{USER}:{home.password}@{LOOPBACK}:{home.ports['client']}/{DATABASE}"
 
     def tidy(self, home: Home) -> None:
-        """Its own processes notice that it is gone, and go."""
+        """Removes its lock file, which would keep it away while an ended process has the id in it and is not reaped.
+
+        That no process of the old server still works on the data it also checks by their shared memory.
+        """
+        (home.path / "data" / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _account() -> str | None:
@@ -122,11 +102,6 @@ def _account() -> str | None:
         return None
     passwd = Path("/etc/passwd").read_text(encoding="utf-8")
     return "postgres" if re.search(r"^postgres:", passwd, re.MULTILINE) else "nobody"
-
-
-def _seen(data: Path, account: str | None) -> str:
-    """The path by which a process that stands in the data directory knows it."""
-    return str(data) if account is None or sys.platform != "linux" else "/proc/self/cwd"
 
 
 def _program(name: str) -> str:

@@ -9,8 +9,9 @@ import pwd
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
@@ -23,12 +24,16 @@ POLL_SECONDS = 0.02
 _DETACHED = '"$@" >&2 & echo $!'
 
 
+# In a command, its directory as the process can reach it.
+DIRECTORY = "{directory}"
+
+
 @dataclass(frozen=True)
 class Launch:
-    """How a process is started: its command, what is added to the environment, where it stands, as whom it runs.
+    """How a process is started: its command, what is added to the environment, its directory, as whom it runs.
 
-    `account` is the name of a user of this system, or None for the user who starts it. The process stands in
-    `directory` before it becomes that user, who therefore needs no way to get there.
+    `account` is the name of a user of this system, or None for the user who starts it. Another user may have no way
+    to the directory, which lies somewhere in a clone: that one is handed it open, and finds it by its descriptor.
     """
 
     command: tuple[str, ...]
@@ -39,17 +44,26 @@ class Launch:
 
 @dataclass(frozen=True)
 class Stat:
-    """What the system says of a process: its parent, the letter of its state, when it was born (clock ticks)."""
+    """What the system says of a process: its parent, the letter of its state, when it was born (clock ticks).
+
+    `threads` of one that has ended and that nobody waited for is more than one while the system still clears away.
+    """
 
     parent: int
     state: str
     born: str
+    threads: int = 1
+
+    @property
+    def ended(self) -> bool:
+        """Whether it holds nothing any more: no memory, no port."""
+        return self.state in "ZX" and self.threads <= 1
 
 
 def parsed(stat: str) -> Stat:
     """Reads a line of `/proc/PID/stat`. The name in it, in brackets, may itself hold blanks and brackets."""
     values = stat.rpartition(")")[2].split()
-    return Stat(parent=int(values[1]), state=values[0], born=values[19])
+    return Stat(parent=int(values[1]), state=values[0], born=values[19], threads=int(values[17]))
 
 
 def descendants(ancestor: int, parents: Mapping[int, int]) -> set[int]:
@@ -72,7 +86,7 @@ class Process:
     def alive(self) -> bool:
         """Whether this very process still runs. One that has ended and that nobody waited for does not."""
         stat = _look(self.pid)
-        return stat is not None and stat.state not in "ZX" and stat.born == self.born
+        return stat is not None and not stat.ended and stat.born == self.born
 
     def stop(self, stop_signal: signal.Signals, patience_seconds: float) -> None:
         """Asks it to end and waits; after `patience_seconds` it is killed, with all that descend from it."""
@@ -104,38 +118,73 @@ class Process:
 
 def start(launch: Launch, log: Path) -> Process:
     """Starts a process in a session of its own; what it prints is appended to `log`."""
-    with log.open("ab") as output:
+    with log.open("ab") as output, _handed(launch) as (command, how):
         done = subprocess.run(
-            ["/bin/sh", "-c", _DETACHED, "sh", *launch.command],
-            cwd=launch.directory,
+            ["/bin/sh", "-c", _DETACHED, "sh", *command],
             env={**os.environ, **launch.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=output,
             start_new_session=True,
             check=True,
-            text=True,
-            **identity(launch.account),
+            **how,
         )
     pid = int(done.stdout)
     stat = _look(pid)
     return Process(pid, stat.born if stat else "")
 
 
-class Identity(TypedDict, total=False):
-    """As whom `subprocess` runs something."""
+def run(launch: Launch, log: Path, said: str = "") -> bool:
+    """Runs a process to its end, with `said` as its input, its output appended to `log`; whether it succeeded."""
+    with log.open("ab") as output, _handed(launch) as (command, how), tempfile.TemporaryFile() as entered:
+        entered.write(said.encode())
+        entered.seek(0)
+        if "user" in how:
+            os.fchown(entered.fileno(), how["user"], -1)  # so that it can be opened as /dev/stdin
+        done = subprocess.run(
+            command,
+            env={**os.environ, **launch.environment},
+            stdin=entered,
+            stdout=output,
+            stderr=output,
+            check=False,
+            **how,
+        )
+    return done.returncode == 0
 
+
+class _Manner(TypedDict, total=False):
+    """How `subprocess` runs something: where, as whom, with which descriptors."""
+
+    cwd: str | Path
     user: int
     group: int
     extra_groups: list[int]
+    pass_fds: tuple[int, ...]
 
 
-def identity(account: str | None) -> Identity:
-    """The arguments with which `subprocess` runs something as this account; none for None."""
-    if account is None:
-        return {}
-    user = pwd.getpwnam(account)
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+@contextlib.contextmanager
+def _handed(launch: Launch) -> Generator[tuple[list[str], _Manner]]:
+    """The command and the manner of a launch, with the directory in it as the process will see it."""
+    if launch.account is None:
+        yield [word.replace(DIRECTORY, str(launch.directory)) for word in launch.command], {"cwd": launch.directory}
+        return
+    user = pwd.getpwnam(launch.account)
+    descriptor = os.open(launch.directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        command = [word.replace(DIRECTORY, f"/dev/fd/{descriptor}") for word in launch.command]
+        yield (
+            command,
+            {
+                "cwd": "/",
+                "user": user.pw_uid,
+                "group": user.pw_gid,
+                "extra_groups": [],
+                "pass_fds": (descriptor,),
+            },
+        )
+    finally:
+        os.close(descriptor)
 
 
 def _send(pid: int, what: signal.Signals) -> None:
