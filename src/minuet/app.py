@@ -39,6 +39,7 @@ from minuet.runtime.observing import Observers
 from minuet.runtime.outlets import JoinedOutlet, OutboxOutlet, Outlet
 from minuet.runtime.reactor import Reactor
 from minuet.runtime.relay import Relay
+from minuet.runtime.settling import Settling
 from minuet.runtime.system import SystemChance, SystemClock, SystemIds
 from minuet.runtime.transactional import TransactionalLane
 from minuet.runtime.worker import Worker
@@ -94,6 +95,7 @@ class App:
         self.clock = clock or SystemClock()
         self.ids = ids or SystemIds()
         self.chance = chance or SystemChance()
+        self._settling: Settling | None = None
 
     def __repr__(self) -> str:
         names = ", ".join(service.name for service in self.services)
@@ -126,6 +128,18 @@ class App:
         self.check(services)
         async with self._opened(chosen):
             yield self
+
+    async def settled(self) -> None:
+        """Wait, inside `running()`, until nothing is left to do: what has come is handled, or is a dead letter.
+
+        What waits for a retry is left to do, so this may take as long as a retry policy grants; what waits behind a
+        dead letter is not. Only services that run here count. Inside `connected()`, it waits for the outbox alone.
+        """
+        if self._settling is None:
+            raise StartupError(
+                "Nothing settles in an app that is not open. Await it inside `async with app.running():`."
+            )
+        await self._settling.wait()
 
     async def serve(self, services: Collection[str] | None = None, started: Callable[[], None] | None = None) -> None:
         """Run until SIGTERM or SIGINT, then stop gracefully. `started` is called once consuming has begun."""
@@ -193,6 +207,9 @@ class App:
             for service in self.services:
                 service.bind(emitter)
                 stack.callback(service.unbind)
+            groups = {group.name for group in groups_of(consuming, broker.capabilities)}
+            self._settling = Settling(builder.lanes, groups, store, broker)
+            stack.callback(setattr, self, "_settling", None)
             worker.start()
             stack.push_async_callback(worker.stop)
             yield

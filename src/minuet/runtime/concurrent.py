@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import cached_property
 
 import msgspec
 
@@ -36,22 +37,27 @@ class Ran(msgspec.Struct, frozen=True):
 class ConcurrentLane(Lane):
     """Claims, runs and records, with the records of one round and the claims of the next in one commit."""
 
-    _tasks: dict[asyncio.Task[Ran], Parked]
-    _ran: list[Ran]
     _abandoning = False
+
+    @cached_property
+    def _tasks(self) -> dict[asyncio.Task[Ran], Parked]:
+        return {}
+
+    @cached_property
+    def _ran(self) -> list[Ran]:
+        return []
 
     def _finished(self) -> bool:
         return self.stopping and not self.running and not self._ran
 
     @property
+    def at_work(self) -> bool:
+        return super().at_work or bool(self._tasks or self._ran)
+
+    @property
     def running(self) -> dict[asyncio.Task[Ran], Parked]:
         """What runs now."""
         return self._tasks
-
-    async def run(self) -> None:
-        self._tasks = {}
-        self._ran = []
-        await super().run()
 
     async def _has_work(self) -> bool:
         if self._ran:

@@ -50,6 +50,8 @@ class Lane(ABC):
         self._points = observers.points
         self._stopping = False
         self._alarm: asyncio.TimerHandle | None = None
+        self.moves = 0
+        """Raised when a round begins and when it ends, so that it is odd inside one."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.reactor.id}, {'stopping' if self._stopping else 'running'}>"
@@ -61,6 +63,11 @@ class Lane(ABC):
     @property
     def stopping(self) -> bool:
         return self._stopping
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it has taken what it has not recorded."""
+        return self.moves % 2 == 1
 
     def stop(self) -> None:
         """Take nothing more; finish what is begun."""
@@ -75,7 +82,11 @@ class Lane(ABC):
                 self._changed.clear()
                 try:
                     if await self._has_work():
-                        await self._round()
+                        self.moves += 1
+                        try:
+                            await self._round()
+                        finally:
+                            self.moves += 1
                         failures = 0
                     else:
                         await self._changed.wait()
