@@ -1,11 +1,7 @@
-"""One SQLite file as this process has it open: its writer, its reader, its lock, its neighbours.
+"""One SQLite file as this process has it open: a connection that writes, one that reads, and its neighbours.
 
 SQLite lets one process write at a time. Its own way to wait for that is to sleep and try again, which is unfair and
-slow to notice; here processes queue on two file locks, a turnstile and the write lock, so that the kernel hands the
-file over at once and whoever waits gets its turn. See decision 5.
-
-Beside the file stands a folder, `<file>-minuet`, with those locks and one named pipe a process. A byte in a pipe
-wakes its process; a pipe that nobody reads belonged to a process that is dead.
+slow to notice; here tasks and processes queue (`writing.py`, `neighbours.py`). See decision 5.
 """
 
 from __future__ import annotations
@@ -15,23 +11,20 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
 from minuet.databases.neighbours import Neighbours, WriteLock
+from minuet.databases.writing import WriteQueue, Writing
 from minuet.errors import StartupError, StoreUnavailable
 
 Row = tuple[object, ...]
 
 SWEEP_SECONDS = 0.05
 """How often a sleeping process looks whether somebody without a bell, a user's own connection, has committed."""
-BUSY_MILLISECONDS = 60_000
-"""How long to wait for a foreign connection that holds SQLite's own write lock."""
 
 
 class SqlitePlace(msgspec.Struct, frozen=True):
@@ -89,7 +82,6 @@ class Database:
         self.path = os.path.realpath(path) if path is not None else None
         self._synchronous = synchronous
         self._opened = 0
-        self._turn = asyncio.Lock()
         self._lock: WriteLock | None = None
         self._neighbours: Neighbours | None = None
         self._listeners: list[Callable[[], None]] = []
@@ -104,7 +96,6 @@ class Database:
         self._opened += 1
         if self._opened > 1:
             return
-        self._waiter = ThreadPoolExecutor(1, thread_name_prefix="minuet-sqlite")
         try:
             await self._connect_both()
         except (sqlite3.Error, OSError) as error:
@@ -121,7 +112,8 @@ class Database:
 
     async def _connect_both(self) -> None:
         if self.path is None:
-            self.writer = self.reader = self._connect()
+            self.reader = self._connect()
+            self.queue = WriteQueue(self.reader, None)
             return
         if not os.path.isdir(os.path.dirname(self.path)):  # noqa: ASYNC240  # once, at the start
             raise FileNotFoundError(f"no folder {os.path.dirname(self.path)}")
@@ -129,9 +121,9 @@ class Database:
         folder.mkdir(mode=0o700, exist_ok=True)  # noqa: ASYNC240  # once, at the start
         self._lock = WriteLock(folder)
         # One at a time: two who turn a new file to WAL at once are told by SQLite that it is locked, without a wait.
-        await self._in_thread(self._lock.acquire, self._lock.release)
+        await asyncio.to_thread(self._lock.acquire)
         try:
-            self.writer = self._connect()
+            self.queue = WriteQueue(self._connect(), self._lock)
             self.reader = self._connect()
         finally:
             self._lock.release()
@@ -157,26 +149,19 @@ class Database:
         return connection
 
     async def close(self) -> None:
-        """Closing more often than opening is harmless; a database that was closed may be opened again."""
-        if not self._opened:
-            return
         self._opened -= 1
         if self._opened:
             return
-        async with self._turn:
-            if self._sweep is not None:
-                self._sweep.cancel()
-            if self._neighbours is not None:
-                asyncio.get_running_loop().remove_reader(self._neighbours.bell)
-                self._neighbours.close()
-                self._neighbours = None
-            if self.reader is not self.writer:
-                self.reader.close()
-            self.writer.close()
-            if self._lock is not None:
-                self._lock.close()
-                self._lock = None
-            self._waiter.shutdown(wait=False)
+        await self.queue.close()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        if self._neighbours is not None:
+            asyncio.get_running_loop().remove_reader(self._neighbours.bell)
+            self._neighbours.close()
+        self.reader.close()
+        self.queue.connection.close()
+        if self._lock is not None:
+            self._lock.close()
 
     # -- neighbours
 
@@ -221,98 +206,10 @@ class Database:
 
     async def read(self, sql: str, params: Sequence[object] | Mapping[str, object] = ()) -> list[Row]:
         """Run a query on what is committed."""
-        if self.reader is self.writer:
-            async with self._turn:
-                return self.reader.execute(sql, params).fetchall()
+        if self.path is None:
+            return await self.queue.quietly(lambda: self.reader.execute(sql, params).fetchall())
         return self.reader.execute(sql, params).fetchall()
 
     def writing(self) -> Writing:
         """A write transaction as a context; it yields the connection."""
-        return Writing(self)
-
-    async def acquire(self) -> None:
-        """Get the file for writing: in this process, among processes, and in SQLite itself."""
-        await self._turn.acquire()
-        try:
-            if self._lock is not None and not self._lock.try_acquire():
-                await self._in_thread(self._lock.acquire, self._lock.release)
-            try:
-                await self._begin()
-            except BaseException:
-                if self._lock is not None:
-                    self._lock.release()
-                raise
-        except BaseException:
-            self._turn.release()
-            raise
-
-    async def _begin(self) -> None:
-        try:
-            self.writer.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if not _is_busy(error):
-                raise
-            await self._in_thread(self._begin_patiently, self._roll_back)
-
-    def _begin_patiently(self) -> None:
-        """Somebody who does not know our lock writes: wait as SQLite waits. Blocks the thread."""
-        self.writer.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}").fetchall()
-        try:
-            self.writer.execute("BEGIN IMMEDIATE")
-        finally:
-            self.writer.execute("PRAGMA busy_timeout=0").fetchall()
-
-    def _roll_back(self) -> None:
-        if self.writer.in_transaction:
-            self.writer.execute("ROLLBACK")
-
-    async def _in_thread(self, job: Callable[[], None], undo: Callable[[], None]) -> None:
-        """Wait for a blocking job. Whoever waits may be cancelled; the job is then finished and undone first."""
-        future = asyncio.get_running_loop().run_in_executor(self._waiter, job)
-        cancelled: asyncio.CancelledError | None = None
-        while not future.done():
-            try:
-                await asyncio.shield(future)
-            except asyncio.CancelledError as error:
-                cancelled = error
-            except Exception:  # noqa: BLE001  # told below, by its result
-                break
-        future.result()
-        if cancelled is not None:
-            undo()
-            raise cancelled
-
-    def release(self, *, commit: bool) -> None:
-        """End the transaction and hand the file on."""
-        try:
-            if commit:
-                self.writer.execute("COMMIT")
-            else:
-                self._roll_back()
-        except BaseException:
-            self._roll_back()
-            raise
-        finally:
-            if self._lock is not None:
-                self._lock.release()
-            self._turn.release()
-
-
-class Writing:
-    """A write transaction: commits when its block ends, rolls back when it raises."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def __aenter__(self) -> sqlite3.Connection:
-        await self._database.acquire()
-        return self._database.writer
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._database.release(commit=error is None)
-
-
-def _is_busy(error: sqlite3.OperationalError) -> bool:
-    return (error.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        return Writing(self.queue)

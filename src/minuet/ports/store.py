@@ -372,8 +372,9 @@ class Store(Protocol):
         """Disconnect. What this process was running comes free."""
         ...
 
-    def transaction(self) -> AbstractAsyncContextManager[Unit]:
-        """A transaction: committed when its block ends, rolled back when it raises."""
+    def transaction(self, *, alone: bool = False) -> AbstractAsyncContextManager[Unit]:
+        """A transaction: durable when its block has ended, rolled back when it raises. A store may commit several that
+        queue at the same time as one, unless one is `alone`: it may take long, and others should not wait for it."""
         ...
 
     def adopt(self, native: Any) -> Unit:

@@ -14,9 +14,14 @@ from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import Recorder, parked_from
 from minuet.service.context import Writes
 
+SLOW_SECONDS = 0.02
+"""A round that took longer lets no other lane share its commit the next time."""
+
 
 class TransactionalLane(Lane):
     """Runs its reaction inside the transaction that takes, records and emits."""
+
+    _slow = False
 
     @cached_property
     def _sees_decoded(self) -> bool:
@@ -31,7 +36,8 @@ class TransactionalLane(Lane):
             # Taken for good before it runs: what a crash interrupts does not come again.
             async with self.store.transaction() as unit:
                 taken = await self.inlet.take(unit, BATCH)
-        async with self.store.transaction() as unit:
+        async with self.store.transaction(alone=self._slow) as unit:
+            began = asyncio.get_running_loop().time()
             recorder = Recorder(self.reactor, unit, self.outlet, self.clock, self.chance, self.observers)
             consumer = self.reactor.id
             busy = await unit.parking.busy(consumer)
@@ -46,6 +52,7 @@ class TransactionalLane(Lane):
                 await self._turn(unit, recorder, parked)
             await self._run(unit, recorder, taken)
             await recorder.finish()
+            self._slow = asyncio.get_running_loop().time() - began > SLOW_SECONDS
         recorder.committed()
 
     async def _run(self, unit: Unit, recorder: Recorder, taken: Sequence[Delivery]) -> None:

@@ -59,8 +59,8 @@ class SqliteStore:
     async def close(self) -> None:
         await self.database.close()
 
-    def transaction(self) -> SqliteScope:
-        return SqliteScope(self.database)
+    def transaction(self, *, alone: bool = False) -> SqliteScope:
+        return SqliteScope(self.database, alone=alone)
 
     def adopt(self, native: Any) -> SqliteUnit:
         if not isinstance(native, sqlite3.Connection):
@@ -68,7 +68,7 @@ class SqliteStore:
                 f"emit(tx=...) was given a {type(native).__qualname__}, and this service keeps its events in SQLite "
                 f"({self.database.path}). Give it the sqlite3.Connection that your transaction is on."
             )
-        if self.database.path is None and native is self.database.writer:
+        if self.database.path is None and native is self.database.queue.connection:
             return SqliteUnit(native, self.database)
         files = [str(row[2]) for row in native.execute("PRAGMA database_list") if row[1] == "main"]
         if self.database.path is None or not files[0] or not os.path.samefile(files[0], self.database.path):

@@ -95,21 +95,22 @@ class SqliteCounters:
 class SqliteScope:
     """A store transaction as a context."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, alone: bool) -> None:
         self._database = database
+        self._alone = alone
 
     async def __aenter__(self) -> SqliteUnit:
-        await self._database.acquire()
-        self._unit = SqliteUnit(self._database.writer, self._database)
+        queue = self._database.queue
+        await queue.acquire(alone=self._alone)
+        self._unit = SqliteUnit(queue.connection, self._database)
         return self._unit
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._unit.transaction.end()
-        self._database.release(commit=error is None)
-        if error is None:
-            for callback in self._unit.callbacks:
-                callback()
-            if self._unit.wakes_neighbours:
-                self._database.wake_neighbours()
+        unit = self._unit
+        unit.transaction.end()
+        callbacks = unit.callbacks
+        if unit.wakes_neighbours:
+            callbacks.append(self._database.wake_neighbours)
+        await self._database.queue.release(commit=error is None, callbacks=callbacks, alone=self._alone)
