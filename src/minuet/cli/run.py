@@ -27,6 +27,7 @@ minuet run shop.app:app                           all services, one process
 minuet run shop.app:app --service payments        one of them
 minuet run shop.app:app --workers 4               four processes, started anew when they die
 minuet run shop.app:app --reload                  for development
+minuet run shop.app:app --drain                   work off what is there, then stop
 minuet run shop.app:app --broker sqlite:///other.db
 """
 
@@ -39,6 +40,7 @@ def run(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Run so many processes, and keep them alive.")] = 1,
     reload: Annotated[bool, typer.Option("--reload", help="Start anew when a Python file changes.")] = False,
+    drain: Annotated[bool, typer.Option("--drain", help="Stop once nothing is left to do, retries included.")] = False,
     broker: Annotated[
         str | None, typer.Option(metavar="URL", help="Use this broker instead of the app's.", show_default=False)
     ] = None,
@@ -54,6 +56,8 @@ def run(
     """
     say = sayer(as_json)
     if workers > 1 or reload:
+        if drain:
+            raise typer.BadParameter("One process drains, and is not started anew.", param_hint="--drain")
         supervise(workers, reload, say)
         return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
@@ -62,7 +66,7 @@ def run(
         quiet = [observer for observer in loaded.observers if not isinstance(observer, LogObserver)]
         loaded.observers = (*quiet, LogObserver(verbose=True))
     try:
-        run_loop(work(loaded, service, say))
+        run_loop(work(loaded, service, say, drain=drain))
     except MinuetError:
         raise
     except Exception as error:  # what setups and providers raise
@@ -95,8 +99,8 @@ def placed(app: App, broker: str | None, store: str | None) -> App:
     return app
 
 
-async def work(app: App, services: Sequence[str] | None, say: Say) -> None:
-    """Run until a signal, or until the supervisor is gone."""
+async def work(app: App, services: Sequence[str] | None, say: Say, *, drain: bool) -> None:
+    """Run until a signal, or until the supervisor is gone; with `drain`, or until nothing is left to do."""
     stop = asyncio.Event()
     on_signals(stop.set, leave_at_once)
     line = line_to_supervisor(stop)
@@ -108,9 +112,20 @@ async def work(app: App, services: Sequence[str] | None, say: Say) -> None:
         say("started", f"{', '.join(names)} on {where}, process {os.getpid()}.", **fields)
         if line is not None:
             line.send(b"+")
-        await stop.wait()
+        await (drained(app, stop) if drain else stop.wait())
         say("stopping", f"Process {os.getpid()} finishes what is begun.", pid=os.getpid())
     say("stopped", f"Process {os.getpid()} has stopped.", pid=os.getpid())
+
+
+async def drained(app: App, stop: asyncio.Event) -> None:
+    """Wait until the app has settled, or is told to stop."""
+    waits = [asyncio.ensure_future(app.settled()), asyncio.ensure_future(stop.wait())]
+    try:
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        await next(iter(done))
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 def line_to_supervisor(stop: asyncio.Event) -> socket.socket | None:
