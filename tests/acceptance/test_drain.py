@@ -36,7 +36,7 @@ async def confirm(paid: Paid) -> None:
 
 app = App([orders, payments], broker="sqlite:///shop.db")
 '''
-PLACE = '''
+PLACE = """
 import asyncio
 
 from shop import Placed, app, orders
@@ -49,7 +49,7 @@ async def main():
 
 
 asyncio.run(main())
-'''
+"""
 
 
 def test_a_drain_ends_by_itself_once_everything_is_handled(tmp_path: Path) -> None:
