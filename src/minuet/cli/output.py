@@ -17,7 +17,7 @@ import minuet
 PACKAGE = Path(minuet.__file__).parent
 EXAMPLES = PACKAGE / "examples"
 IMPORT_SYSTEM = Path(importlib.__file__).parent
-WIDTH_WITHOUT_TERMINAL = 160
+WIDTH_WITHOUT_TERMINAL = 10_000
 
 
 def console() -> Console:

@@ -31,6 +31,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Redriven, and a dead letter again."""
     passed_over: tuple[int, ...] = ()
     """No longer open when its turn came: somebody else was there first."""
+    discarded: tuple[int, ...] = ()
+    """Given up for good."""
     left: tuple[int, ...] = ()
     """Not touched, because a canary died or did not end in time."""
 
@@ -115,7 +117,7 @@ class Redrive:
             if done is not None:
                 done(len(step))
         return Outcome(
-            resolved=tuple(discarded), passed_over=tuple(n for n in selection.ids if n not in set(discarded))
+            discarded=tuple(discarded), passed_over=tuple(n for n in selection.ids if n not in set(discarded))
         )
 
     async def _go(

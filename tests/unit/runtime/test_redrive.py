@@ -188,7 +188,7 @@ async def test_a_discarded_letter_says_why_and_is_not_open_any_more(url):
     async with dead_letters(url, "a@x", refuses={"a@x"}) as (post, redrive):
         selection = await redrive.select(OPEN)
         outcome = await redrive.discard(selection, "the customer is gone")
-        assert outcome.resolved == selection.ids
+        assert outcome.discarded == selection.ids
         [letter] = await post.store.list_dead_letters(DeadLetterFilter(state="discarded"))
         assert letter.because == "the customer is gone"
         assert (await redrive.discard(selection, "again")).passed_over == selection.ids
