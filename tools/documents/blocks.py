@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 _FENCED = re.compile(r"^```(?P<info>[^`\n]*)\n(?P<text>.*?)^```[ ]*$", re.MULTILINE | re.DOTALL)
 _UNSTABLE = re.compile(
-    r"(?P<id>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})|(?P<number>\d[\d,]*(\.\d+)?)|(?P<blank>[ \t─━═-]+)"
+    r"(?P<id>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})|(?P<number>\d[\d,]*(\.\d+)?( (ms|s|min|h|d)\b)?)|(?P<blank>[ \t─━═-]+)"
 )
 
 
@@ -61,7 +61,7 @@ def rewritten(document: str, texts: Sequence[tuple[Block, str]]) -> str:
 
 
 def blurred(output: str) -> str:
-    """The output with its ids and numbers made equal, and each run of blanks or rules made one blank.
+    """The output with its ids, numbers and times made equal, and each run of blanks or rules made one blank.
 
     Two outputs of a command that measures time, or makes ids, are equal after this if they say the same.
     """
