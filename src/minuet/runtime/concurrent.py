@@ -71,6 +71,7 @@ class ConcurrentLane(Lane):
                 recorder = Recorder(self.reactor, unit, self.outlet, self.clock, self.chance, self.observers)
                 for one in await self._still_ours(unit, ran):
                     await self._record(unit, recorder, one)
+                await recorder.settle()
                 started = await self._claim(unit, recorder) if not self.stopping else []
                 await recorder.finish()
         except BaseException:

@@ -48,6 +48,7 @@ class Recorder:
         self._chance = chance
         self._observers = observers
         self._counts: defaultdict[str, int] = defaultdict(int)
+        self._settled: list[Parked] = []
         self.messages: list[Message] = []
         self.turns: list[Turn] = []
         """What observers of the commit are told; kept only when there are any."""
@@ -66,8 +67,8 @@ class Recorder:
     ) -> None:
         """It is done; these are what it emitted."""
         self.messages += messages
-        if isinstance(subject, Parked):
-            await self._unit.parking.settle([subject], "handled", self._clock.now())
+        if isinstance(subject, Parked) and subject.id:
+            self._settled.append(subject)
         if self._keeps or self.sees_decided:
             self.tell(subject, arrival, outcome, emitted=len(messages))
 
@@ -126,8 +127,15 @@ class Recorder:
     def count(self, name: str, number: int = 1) -> None:
         self._counts[name] += number
 
+    async def settle(self) -> None:
+        """Let go of what was parked and is handled, so that the next of its key falls due."""
+        if self._settled:
+            await self._unit.parking.settle(self._settled, "handled", self._clock.now())
+            self._settled = []
+
     async def finish(self) -> None:
-        """Write what is written once a transaction: the emitted events and the counts."""
+        """Write what is written once a transaction: what is handled, the emitted events and the counts."""
+        await self.settle()
         if self.messages and (absorbed := await self._outlet.put(self._unit, self.messages)):
             self._counts["duplicates_absorbed"] += absorbed
         for name, number in self._counts.items():

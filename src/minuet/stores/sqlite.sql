@@ -89,6 +89,9 @@ INSERT INTO minuet_parked
     (consumer, topic, key, event_id, source, headers, body, attempts, history, dead_letter, state, due_at, owner)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+-- name: last_parked
+SELECT last_insert_rowid();
+
 -- name: parked_due
 SELECT id, consumer, topic, key, event_id, source, headers, body, attempts, history, dead_letter FROM minuet_parked
 WHERE consumer = ? AND state = 'due' AND due_at <= ? ORDER BY due_at, id LIMIT ?;
@@ -100,15 +103,19 @@ UPDATE minuet_parked SET state = 'running', due_at = NULL, owner = ?, attempts =
 UPDATE minuet_parked SET state = 'due', due_at = ?, owner = NULL, attempts = ?, history = ? WHERE id = ?;
 
 -- name: parked_settle
-UPDATE minuet_parked SET state = ?, settled_at = ?, due_at = NULL, owner = NULL WHERE id = ?;
+UPDATE minuet_parked SET state = :state, settled_at = :at, due_at = NULL, owner = NULL
+WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: parked_forget
-DELETE FROM minuet_parked WHERE id = ? AND attempts <= 1 AND history = '[]' AND dead_letter IS NULL;
+DELETE FROM minuet_parked
+WHERE id IN (SELECT value FROM json_each(?)) AND attempts <= 1 AND history = '[]' AND dead_letter IS NULL;
 
 -- name: parked_promote
 UPDATE minuet_parked SET state = 'due', due_at = :at
-WHERE state = 'behind' AND id = (
-    SELECT min(id) FROM minuet_parked WHERE consumer = :consumer AND key = :key AND settled_at IS NULL
+WHERE consumer = :consumer AND settled_at IS NULL AND key IN (SELECT value FROM json_each(:keys)) AND state = 'behind'
+AND id = (
+    SELECT min(p.id) FROM minuet_parked p
+    WHERE p.consumer = minuet_parked.consumer AND p.key = minuet_parked.key AND p.settled_at IS NULL
 );
 
 -- name: owners
@@ -188,8 +195,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?);
 UPDATE minuet_dead_letters SET state = 'open', reason = ?, error = ?, trace = ?, attempts = attempts + ?,
     history = ?, at = ?, changed_at = ? WHERE id = ?;
 
--- name: dead_letter_state
-UPDATE minuet_dead_letters SET state = :state, changed_at = :at WHERE id = :id;
+-- name: dead_letters_resolved
+UPDATE minuet_dead_letters SET state = 'resolved', changed_at = :at WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: dead_letter_leave_open
 UPDATE minuet_dead_letters SET state = :state, difference = :difference, because = :because, changed_at = :at

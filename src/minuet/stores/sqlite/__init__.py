@@ -13,11 +13,11 @@ from minuet.databases.examination import examine, refuse_stranger
 from minuet.databases.sqlite import Database, Row, SqlitePlace
 from minuet.databases.statements import split
 from minuet.errors import StoreUnavailable
+from minuet.ports.examined import Examined
 from minuet.ports.store import (
     DeadLetter,
     DeadLetterFilter,
     DeadLetterHead,
-    Examined,
     Owed,
     ParkedFilter,
     Standing,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal
 
@@ -34,17 +35,12 @@ class SqliteParking:
         state: Literal["due", "behind", "running"],
         due_at: float | None = None,
     ) -> list[int]:
+        if not deliveries:
+            return []
         owner = self._database.member if state == "running" else None
-        return [self._insert(parked, state, due_at, owner) for parked in deliveries]
-
-    def _insert(self, p: Parked, state: str, due_at: float | None, owner: str | None) -> int:
-        row = (
-            p.consumer, p.topic, p.key, p.event_id, p.source, headers_text(p.headers), p.body,
-            p.attempts, text_of(p.history) if p.history else "[]", p.dead_letter, state, due_at, owner,
-        )  # fmt: skip
-        number = self._connection.execute(SQL["park"], row).lastrowid
-        assert number is not None
-        return number
+        self._connection.executemany(SQL["park"], [_row(parked, state, due_at, owner) for parked in deliveries])
+        [(last,)] = self._connection.execute(SQL["last_parked"]).fetchall()
+        return list(range(last - len(deliveries) + 1, last + 1))
 
     async def due(self, consumer: str, now: float, limit: int, *, run: bool) -> list[Parked]:
         rows = self._connection.execute(SQL["parked_due"], (consumer, now, limit)).fetchall()
@@ -58,13 +54,21 @@ class SqliteParking:
 
     async def settle(self, parked: Sequence[Parked], outcome: Literal["handled", "dead"], at: float) -> None:
         execute = self._connection.execute
+        ids = [p.id for p in parked]
+        # What was handled at the first attempt leaves nothing to look back on; the rest stays until it is trimmed.
+        forgotten = 0
+        if outcome == "handled":
+            forgotten = execute(SQL["parked_forget"], (text_of(ids),)).rowcount
+        if forgotten < len(ids):
+            execute(SQL["parked_settle"], {"ids": text_of(ids), "state": outcome, "at": at})
+        if outcome == "handled" and (letters := [p.dead_letter for p in parked if p.dead_letter is not None]):
+            execute(SQL["dead_letters_resolved"], {"ids": text_of(letters), "at": at})
+        keys: defaultdict[str, list[str]] = defaultdict(list)
         for p in parked:
-            if outcome == "dead" or execute(SQL["parked_forget"], (p.id,)).rowcount == 0:
-                execute(SQL["parked_settle"], (outcome, at, p.id))
-            if outcome == "handled" and p.dead_letter is not None:
-                execute(SQL["dead_letter_state"], {"id": p.dead_letter, "state": "resolved", "at": at})
             if p.key is not None:
-                execute(SQL["parked_promote"], {"consumer": p.consumer, "key": p.key, "at": at})
+                keys[p.consumer].append(p.key)
+        for consumer, settled in keys.items():
+            execute(SQL["parked_promote"], {"consumer": consumer, "keys": text_of(settled), "at": at})
 
     async def running(self, ids: Sequence[int]) -> set[int]:
         values = {"ids": text_of(list(ids)), "owner": self._database.member}
@@ -78,4 +82,13 @@ class SqliteParking:
         if parked.id:
             self._connection.execute(SQL["parked_hold"], (letter, parked.attempts, text_of(parked.history), parked.id))
         else:
-            self._insert(msgspec.structs.replace(parked, dead_letter=letter), "held", None, None)
+            held = msgspec.structs.replace(parked, dead_letter=letter)
+            self._connection.execute(SQL["park"], _row(held, "held", None, None))
+
+
+def _row(p: Parked, state: str, due_at: float | None, owner: str | None) -> tuple[object, ...]:
+    """The columns of a delivery that is parked."""
+    return (
+        p.consumer, p.topic, p.key, p.event_id, p.source, headers_text(p.headers), p.body,
+        p.attempts, text_of(p.history) if p.history else "[]", p.dead_letter, state, due_at, owner,
+    )  # fmt: skip
