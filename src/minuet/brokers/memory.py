@@ -23,6 +23,7 @@ from minuet.ports.broker import (
     Progress,
     refuse_large,
 )
+from minuet.ports.examined import Examined
 from minuet.ports.store import Store
 
 
@@ -119,11 +120,12 @@ class MemoryBroker:
 
     async def groups(self) -> list[Progress]:
         behind = Counter(
-            name
-            for number, message in self._log.items()
-            for name in self._awaiting(message.topic, number)
+            name for number, message in self._log.items() for name in self._awaiting(message.topic, number)
         )
         return [Progress(reading.group, behind[name]) for name, reading in sorted(self._readings.items())]
+
+    async def examine(self) -> list[Examined]:
+        return []
 
     def _awaiting(self, topic: str, number: int) -> list[str]:
         """The groups that have yet to have this message: not handed out, given back, or not acknowledged."""

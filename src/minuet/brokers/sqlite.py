@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from minuet.contracts.correlation import belongs, shared_start
-from minuet.databases.examination import refuse_stranger
+from minuet.databases.examination import examine, refuse_stranger
 from minuet.databases.sqlite import Database, Row, SqlitePlace
 from minuet.databases.statements import load, split
 from minuet.errors import BrokerClosed
@@ -34,6 +34,7 @@ from minuet.ports.broker import (
     Progress,
     refuse_large,
 )
+from minuet.ports.examined import Examined
 from minuet.ports.store import Store, Unit
 
 SQL = load("minuet.brokers", "sqlite.sql")
@@ -188,6 +189,9 @@ class SqliteBroker:
     async def groups(self) -> list[Progress]:
         rows = await self.database.read(SQL["progress"])
         return [Progress(*_position(row)) for row in rows]
+
+    async def examine(self) -> list[Examined]:
+        return await examine(self.database)
 
 
 def _position(row: Sequence[Any]) -> tuple[Group, int]:

@@ -78,7 +78,7 @@ def chosen(
     state: str = "open",
 ) -> DeadLetterFilter:
     """The filter that these options make."""
-    known = next((one for one in STATES if one == state), None)
+    known: State | None = next((one for one in STATES if one == state), None)
     if known is None and state != "all":
         raise typer.BadParameter(f"{state!r} is no state. Choose from {', '.join(STATES)}, all.", param_hint="--state")
     if service is not None and reaction is not None:

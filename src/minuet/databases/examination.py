@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from minuet.databases.sqlite import Database
 from minuet.errors import StoreUnavailable
-from minuet.ports.store import Examined
+from minuet.ports.examined import Examined
 
 OLDEST = (3, 38, 0)
 """The first version with `->>` on JSON."""

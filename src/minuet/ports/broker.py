@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 import msgspec
 
 from minuet.errors import PayloadTooLarge
+from minuet.ports.examined import Examined
 
 if TYPE_CHECKING:
     from minuet.ports.store import Store, Unit
@@ -241,4 +242,8 @@ class Broker(Protocol):
 
     async def groups(self) -> Sequence[Progress]:
         """The groups that were ever provisioned, and how far behind each is. BrokerUnavailable as for `instance`."""
+        ...
+
+    async def examine(self) -> Sequence[Examined]:
+        """What the broker finds when it looks at itself; see `Store.examine`."""
         ...

@@ -37,6 +37,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 import msgspec
 
 from minuet.ports.broker import Message
+from minuet.ports.examined import Examined
 
 T = TypeVar("T")
 Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
@@ -338,19 +339,6 @@ class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
     event_ids: tuple[str, ...] | None = None
 
 
-class Examined(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that an adapter looked at in itself."""
-
-    subject: str
-    """A stable word for programs, `sqlite.journal_mode`."""
-    well: bool | None
-    """True: as it should be. False: something is wrong. None: worth knowing."""
-    found: str
-    """A sentence."""
-    advice: str | None = None
-    """What to do about it; a sentence."""
-
-
 class Store(Protocol):
     """Keeps what services know. The clauses are at the top of this file."""
 
@@ -374,7 +362,8 @@ class Store(Protocol):
 
     def transaction(self, *, alone: bool = False) -> AbstractAsyncContextManager[Unit]:
         """A transaction: durable when its block has ended, rolled back when it raises. A store may commit several that
-        queue at the same time as one, unless one is `alone`: it may take long, and others should not wait for it."""
+        queue at the same time as one, unless one is `alone`: it may take long, and others should not wait for it.
+        """
         ...
 
     def adopt(self, native: Any) -> Unit:
