@@ -25,6 +25,8 @@ Row = tuple[object, ...]
 
 SWEEP_SECONDS = 0.05
 """How often a sleeping process looks whether somebody without a bell, a user's own connection, has committed."""
+RECOVERY_MILLISECONDS = 1000
+"""How long a reader waits while another process puts the index of the write-ahead log in order after a crash."""
 
 
 class SqlitePlace(msgspec.Struct, frozen=True):
@@ -112,7 +114,7 @@ class Database:
 
     async def _connect_both(self) -> None:
         if self.path is None:
-            self.reader = self._connect()
+            self.reader = self._connect(0)
             self.queue = WriteQueue(self.reader, None)
             return
         if not os.path.isdir(os.path.dirname(self.path)):  # noqa: ASYNC240  # once, at the start
@@ -123,12 +125,12 @@ class Database:
         # One at a time: two who turn a new file to WAL at once are told by SQLite that it is locked, without a wait.
         await asyncio.to_thread(self._lock.acquire)
         try:
-            self.queue = WriteQueue(self._connect(), self._lock)
-            self.reader = self._connect()
+            self.queue = WriteQueue(self._connect(0), self._lock)
+            self.reader = self._connect(RECOVERY_MILLISECONDS)
         finally:
             self._lock.release()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, busy_milliseconds: int) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self.path or ":memory:",
             timeout=30,
@@ -143,7 +145,8 @@ class Database:
             "wal_autocheckpoint=4000",
             "cache_size=-65536",
             "temp_store=MEMORY",
-            "busy_timeout=0",
+            "schema_version",  # reads the file, while waiting is still allowed
+            f"busy_timeout={busy_milliseconds}",
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
         return connection
@@ -196,8 +199,11 @@ class Database:
             listener()
 
     def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
-        [(version,)] = self.reader.execute("PRAGMA data_version").fetchall()
-        if version != self._version:
+        try:
+            [(version,)] = self.reader.execute("PRAGMA data_version").fetchall()
+        except sqlite3.Error:
+            version = -1  # those who are told will look, and meet what is wrong where it is reported
+        if version != self._version or version == -1:
             self._version = version
             self._tell()
         self._sweep = loop.call_later(SWEEP_SECONDS, self._look_again, loop)
