@@ -1,0 +1,119 @@
+"""The SQLite log as part of a store's transactions on the same file: taking and publishing commit with its rows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from minuet.brokers.sqlite.log import READ_AHEAD, SQL, append, delivery_of, number_in, text_of
+from minuet.databases.sqlite import Database
+from minuet.ports.broker import Delivery, Group, Message
+from minuet.ports.store import Unit
+
+
+class SqliteJoinedBroker:
+    """The log as part of a store's transactions on the same file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._subscriptions: list[SqliteJoinedSubscription] = []
+
+    def subscribe(self, group: Group, wake: Callable[[], None]) -> SqliteJoinedSubscription:
+        subscription = SqliteJoinedSubscription(self._database, group, wake)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    async def publish(self, unit: Unit, messages: Sequence[Message]) -> int:
+        connection = unit.native
+        assert isinstance(connection, sqlite3.Connection)
+        before, absorbed = append(connection, messages)
+
+        def committed() -> None:
+            # Straight from memory to the groups of this process, when nothing stands between in the log.
+            exact = None if absorbed else before
+            topics = {message.topic for message in messages}
+            for subscription in self._subscriptions:
+                subscription.offer(exact, messages, topics)
+
+        unit.after_commit(committed)
+        unit.wake_others()
+        return absorbed
+
+
+class SqliteJoinedSubscription:
+    """One group's stream inside a store's transactions.
+
+    `_ahead` holds deliveries after `_position`, without a gap up to `_loaded`. The position in the file decides: when
+    another process has moved it, what was read ahead is dropped.
+    """
+
+    def __init__(self, database: Database, group: Group, wake: Callable[[], None]) -> None:
+        self._database = database
+        self._group = group
+        self._topics = frozenset(group.topics)
+        self._topics_text = text_of(group.topics)
+        self._ahead: list[Delivery] = []
+        self._position = -1
+        self._loaded: int = -1
+        self._wake = wake
+        database.listen(wake)
+
+    def __repr__(self) -> str:
+        return f"<SqliteJoinedSubscription {self._group.name} at {self._position}, {len(self._ahead)} ahead>"
+
+    def offer(self, before: int | None, messages: Sequence[Message], topics: set[str]) -> None:
+        """These were just committed by this process, right after `before` in the log (None: not exactly)."""
+        relevant = not self._topics.isdisjoint(topics)
+        if before is not None and self._loaded == before and len(self._ahead) < READ_AHEAD:
+            if relevant:
+                wanted = self._topics
+                self._ahead += [
+                    Delivery(m.topic, m.key, m.id, m.source, m.headers, m.body, seq)
+                    for seq, m in enumerate(messages, before + 1)
+                    if m.topic in wanted
+                ]
+            self._loaded = before + len(messages)
+        if relevant:
+            self._wake()
+
+    async def ready(self) -> bool:
+        if not self._ahead:
+            [(position, last)] = await self._database.read(SQL["position_and_last"], (self._group.name,))
+            assert isinstance(position, int)
+            assert isinstance(last, int)
+            if position < self._position:  # what this process took was rolled back
+                self._loaded = position
+            self._position = position
+            self._loaded = max(self._loaded, position)
+            if last > self._loaded:
+                rows = await self._database.read(SQL["read"], (self._loaded, self._topics_text, READ_AHEAD))
+                self._extend(rows, last)
+        return bool(self._ahead)
+
+    def _extend(self, rows: Sequence[Sequence[Any]], last: int) -> None:
+        """Read ahead. `last` was the log's end a moment before: rows that came after it are among these too."""
+        self._ahead += [delivery_of(row) for row in rows]
+        newest = self._ahead[-1].token if rows else self._loaded
+        self._loaded = newest if len(rows) == READ_AHEAD else max(last, newest)
+
+    async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:
+        connection = unit.native
+        assert isinstance(connection, sqlite3.Connection)
+        position = number_in(connection.execute(SQL["position"], (self._group.name,)))
+        if position != self._position:
+            self._ahead = []
+            self._position = self._loaded = position
+        if not self._ahead:
+            [(last,)] = connection.execute(SQL["last"]).fetchall()
+            if last is None or last <= self._loaded:
+                return ()
+            self._extend(
+                connection.execute(SQL["read"], (self._loaded, self._topics_text, READ_AHEAD)).fetchall(),
+                last,
+            )
+        taken, self._ahead = self._ahead[:limit], self._ahead[limit:]
+        if taken:
+            self._position = taken[-1].token
+            connection.execute(SQL["move"], (self._position, self._group.name))
+        return taken

@@ -1,0 +1,71 @@
+"""The log's rows and messages, and how messages are appended to it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from minuet.databases.statements import load
+from minuet.ports.broker import Attributes, Delivery, Group, Headers, Message, refuse_large
+
+SQL = load("minuet.brokers", "sqlite.sql")
+LARGEST_BYTES = 1024 * 1024
+"""The largest body."""
+READ_AHEAD = 1024
+"""How many deliveries a group keeps in memory before they are taken."""
+_headers = msgspec.json.Decoder(dict[str, str])
+_extensions = msgspec.json.Decoder(dict[str, str | int | bool])
+_topics = msgspec.json.Decoder(tuple[str, ...])
+
+
+def text_of(value: object) -> str:
+    """A value as JSON text."""
+    return msgspec.json.encode(value).decode()
+
+
+def row_of(m: Message) -> tuple[object, ...]:
+    """The columns of a message."""
+    a = m.headers
+    event = (m.topic, m.key, m.id, m.source)
+    if isinstance(a, Attributes):
+        further = text_of(dict(a.extensions)) if a.extensions else None
+        return (*event, a.type, a.at, a.correlationid, a.causationid, a.traceparent, further, m.body)
+    return (*event, None, None, None, None, None, None if a is None else text_of(dict(a)), m.body)
+
+
+def delivery_of(row: Sequence[Any]) -> Delivery:
+    """A row of the log, with its number last."""
+    topic, key, event_id, source, kind, at, correlation, causation, traceparent, further, body, seq = row
+    headers: Headers
+    if kind is not None:
+        extensions = None if further is None else _extensions.decode(further)
+        headers = Attributes(kind, at, correlation, causation, traceparent, extensions)
+    else:
+        headers = None if further is None else _headers.decode(further)
+    return Delivery(topic, key, event_id, source, headers, body, seq)
+
+
+def group_and_number(row: Sequence[Any]) -> tuple[Group, int]:
+    """A group, and a number that was selected beside it."""
+    name, service, topics, number = row
+    return Group(name, service, _topics.decode(topics)), number
+
+
+def append(connection: sqlite3.Connection, messages: Sequence[Message]) -> tuple[int, int]:
+    """Append to the log. Returns the number before the first, and how many were absorbed as duplicates."""
+    refuse_large(messages, LARGEST_BYTES)
+    [(before,)] = connection.execute(SQL["last"]).fetchall()
+    inserted = connection.executemany(
+        SQL["publish"],
+        [row_of(message) for message in messages],
+    ).rowcount
+    return before or 0, len(messages) - inserted
+
+
+def number_in(cursor: sqlite3.Cursor) -> int:
+    """The one number that a query gives; 0 for none."""
+    [(number,)] = cursor.fetchall()
+    return int(number or 0)
