@@ -62,6 +62,10 @@ class StoreUnavailable(MinuetError):
     """A store that cannot be reached or used for this; the message says which."""
 
 
+class NeverUsed(StoreUnavailable):
+    """A place that minuet has never used was to be looked into; nothing was created there."""
+
+
 class EditRefused(MinuetError):
     """An edit of a dead letter that its contract, its key or its bytes do not allow; nothing was redriven."""
 

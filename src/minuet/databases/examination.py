@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 from minuet.databases.sqlite import Database
-from minuet.errors import StoreUnavailable
+from minuet.errors import NeverUsed, StoreUnavailable
 from minuet.ports.examined import Examined
 
 OLDEST = (3, 38, 0)
@@ -20,14 +20,17 @@ UPGRADE = "Install a newer SQLite, or a Python that brings one."
 
 
 def refuse_stranger(path: str | None, table: str) -> None:
-    """Raise StoreUnavailable unless this is a file that minuet has used; `table` is one that it then has."""
+    """Raise NeverUsed unless this is a file that minuet has used; `table` is one that it then has.
+
+    Raises StoreUnavailable for a file that cannot be read as a SQLite database.
+    """
     if path is None:
-        raise StoreUnavailable(
+        raise NeverUsed(
             "memory:// is gone with the process that used it: there is nothing to look at from another one. Give the "
             "URL of a store that lasts, such as sqlite:///shop.db."
         )
     if not os.path.isfile(path):
-        raise StoreUnavailable(
+        raise NeverUsed(
             f"There is no file {path}. Check the path; a relative one counts from the working directory, which is "
             f"{os.getcwd()}."
         )
@@ -45,7 +48,7 @@ def refuse_stranger(path: str | None, table: str) -> None:
             "user may read and write it and its folder."
         ) from error
     if found is None:
-        raise StoreUnavailable(
+        raise NeverUsed(
             f"{path} is a SQLite database that no minuet app has used: it has no table {table}. Check the path."
         )
 

@@ -1,0 +1,186 @@
+"""What `minuet doctor` looks at: an app's composition, its choreography, and the broker and store that it lives on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+
+from minuet.app import App
+from minuet.choreography.health import examine, strangers
+from minuet.choreography.manifest import Manifest
+from minuet.choreography.merge import merged
+from minuet.cli.opening import Place, opened
+from minuet.cli.output import length
+from minuet.composition import check_promises, missing_needs
+from minuet.config import named, open_broker, open_store
+from minuet.errors import MinuetError, StartupError
+from minuet.instances.reading import read_manifest
+from minuet.ports.broker import Broker
+from minuet.ports.examined import Examined
+from minuet.ports.store import DeadLetterFilter, ParkedFilter, Store
+
+MOST = 10_000
+"""How many rows of a kind are looked at."""
+
+
+async def check_up(place: Place, owed_seconds: float, now: float) -> AsyncIterator[Examined]:
+    """Everything that can be checked at this place. `owed_seconds` is how long an event may lie in the outbox."""
+    declared: Manifest | None = None
+    if place.app is not None:
+        for one in composition(place.app):
+            yield one
+        declared = place.app.manifest
+    if place.app is not None and is_fleeting(place):
+        yield Examined(
+            subject="store.opens", well=None,
+            found=f"{named(place.store)} keeps nothing: there is no store to look into.",
+            advice="Give the app a store that lasts, sqlite:///shop.db, or say which with --db or --store.",
+        )  # fmt: skip
+        for one in examine(place.app.manifest):
+            yield one
+        return
+    try:
+        async with opened(place) as (broker, store):
+            yield Examined(subject="store.opens", well=True, found=f"{named(place.store)} opens.")
+            async for one in inside(broker, store, declared, owed_seconds, now):
+                yield one
+    except MinuetError as error:
+        yield Examined(subject="store.opens", well=False, found=str(error))
+
+
+def is_fleeting(place: Place) -> bool:
+    """Whether the place is gone with its process."""
+    store = open_store(place.store) if isinstance(place.store, str) else place.store
+    return not store.capabilities.persistent
+
+
+def composition(app: App) -> Iterator[Examined]:
+    """Whether each service of the app may start."""
+    broker = open_broker(app.broker) if isinstance(app.broker, str) else app.broker
+    store = open_store(app.store) if isinstance(app.store, str) else app.store
+    for service in app.services:
+        well = True
+        try:
+            where = f"{named(app.broker)} and {named(app.store)}"
+            check_promises([service], broker.capabilities, store.capabilities, where)
+        except StartupError as error:
+            well = False
+            yield Examined(subject="app.promise", well=False, found=str(error))
+        for reaction, need in missing_needs(service, app.provide, store.capabilities):
+            well = False
+            name = getattr(need.type, "__name__", str(need.type))
+            yield Examined(
+                subject="app.need", well=False,
+                found=f"{reaction.id} ({reaction.place}) needs {need.parameter!r} of type {name}, and nobody provides it.",
+                advice=f"Write @{service.name}.provides on a function that returns {name}.",
+            )  # fmt: skip
+        if well:
+            yield Examined(subject="app.service", well=True, found=f"{service.name} can start.")
+
+
+async def inside(
+    broker: Broker, store: Store, declared: Manifest | None, owed_seconds: float, now: float
+) -> AsyncIterator[Examined]:
+    """What an open broker and store show."""
+    for one in await store.examine():
+        yield one
+    if broker.joined(store) is None:
+        for one in await broker.examine():
+            yield one
+    kept = await read_manifest(store)
+    manifest = merged([declared, kept]) if declared is not None else kept
+    if not manifest.services:
+        yield Examined(subject="store.services", well=None, found="No service has run here yet.")
+    for one in examine(manifest):
+        yield one
+    if broker.capabilities.traceable:
+        async for one in groups(broker, manifest):
+            yield one
+    for check in (
+        owed(store, owed_seconds, now),
+        dead_letters(store, manifest),
+        parked(store, manifest, owed_seconds, now),
+    ):
+        async for one in check:
+            yield one
+
+
+async def groups(broker: Broker, manifest: Manifest) -> AsyncIterator[Examined]:
+    """The broker's groups: whose they are, and how far behind."""
+    standing = await broker.groups()
+    for name in strangers(manifest, [one.group.name for one in standing]):
+        yield Examined(
+            subject="broker.stranger", well=False,
+            found=f"The group {name} belongs to no service or reaction that is known here, and the log keeps everything "
+            "for it.",
+            advice="If a reaction was renamed, start its service under the old name until the group has caught up; if "
+            "the service is elsewhere, give doctor its app too.",
+        )  # fmt: skip
+    behind = {one.group.name: one.behind for one in standing if one.behind}
+    if behind:
+        told = ", ".join(f"{name} {count}" for name, count in sorted(behind.items()))
+        yield Examined(
+            subject="broker.behind", well=None, found=f"Events that wait to be taken: {told}.",
+            advice="They are taken once a process of that service runs.",
+        )  # fmt: skip
+    else:
+        yield Examined(subject="broker.behind", well=True, found="Every group has had every event.")
+
+
+async def owed(store: Store, owed_seconds: float, now: float) -> AsyncIterator[Examined]:
+    """Events that lie in the outbox for too long."""
+    old = [row for row in await store.owed(MOST) if now - row.at > owed_seconds]
+    if not old:
+        yield Examined(subject="store.owed", well=True, found="The outbox owes the broker nothing that is old.")
+        return
+    count = f"{len(old)}{' or more' if len(old) == MOST else ''}"
+    yield Examined(
+        subject="store.owed", well=False,
+        found=f"The outbox owes the broker {count} events, the oldest for {length(now - old[0].at)}.",
+        advice="See that a process with this store runs and that the broker can be reached from it; its log says more.",
+    )  # fmt: skip
+
+
+async def dead_letters(store: Store, manifest: Manifest) -> AsyncIterator[Examined]:
+    """Deliveries that were given up on."""
+    letters = await store.survey_dead_letters(DeadLetterFilter())
+    if not letters:
+        yield Examined(subject="store.dead_letters", well=True, found="There are no open dead letters.")
+        return
+    counts = Counter((letter.consumer, letter.reason) for letter in letters)
+    told = ", ".join(f"{count} of {consumer} ({reason})" for (consumer, reason), count in counts.most_common(10))
+    yield Examined(
+        subject="store.dead_letters", well=False, found=f"{len(letters)} open dead letters: {told}.",
+        advice="Look with `minuet dlq list` and `minuet dlq show`; mend the cause; `minuet dlq redrive` or `discard`.",
+    )  # fmt: skip
+    lost = strangers(manifest, sorted({letter.consumer for letter in letters}))
+    if lost:
+        yield Examined(
+            subject="store.dead_letters_of_strangers", well=False,
+            found=f"Of these, the reactions {', '.join(lost)} are not known here: redriven, they would wait for ever.",
+            advice="Start a service that has them, or discard their letters.",
+        )  # fmt: skip
+
+
+async def parked(store: Store, manifest: Manifest, late_seconds: float, now: float) -> AsyncIterator[Examined]:
+    """Deliveries that wait in the store for a reaction that does not come."""
+    waiting = await store.parked(ParkedFilter(unsettled=True), MOST)
+    lost = strangers(manifest, sorted({one.delivery.consumer for one in waiting}))
+    for consumer in lost:
+        count = sum(one.delivery.consumer == consumer for one in waiting)
+        yield Examined(
+            subject="store.parked_of_strangers", well=False,
+            found=f"{count} deliveries wait for {consumer}, which is not known here.",
+            advice="If it was renamed, start its service under the old name until they are done.",
+        )  # fmt: skip
+    late = Counter(
+        one.delivery.consumer
+        for one in waiting
+        if one.due_at is not None and now - one.due_at > late_seconds and one.delivery.consumer not in lost
+    )
+    if late:
+        told = ", ".join(f"{count} of {consumer}" for consumer, count in sorted(late.items()))
+        yield Examined(
+            subject="store.parked_late", well=None, found=f"Deliveries that are due and not begun: {told}.",
+            advice="They begin once a process of that service runs.",
+        )  # fmt: skip
