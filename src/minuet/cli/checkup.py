@@ -13,7 +13,7 @@ from minuet.cli.opening import Place, opened
 from minuet.cli.output import length
 from minuet.composition import check_promises, missing_needs
 from minuet.config import named, open_broker, open_store
-from minuet.errors import MinuetError, StartupError
+from minuet.errors import MinuetError, NeverUsed, StartupError
 from minuet.instances.reading import read_manifest
 from minuet.ports.broker import Broker
 from minuet.ports.examined import Examined
@@ -44,6 +44,10 @@ async def check_up(place: Place, owed_seconds: float, now: float) -> AsyncIterat
             yield Examined(subject="store.opens", well=True, found=f"{named(place.store)} opens.")
             async for one in inside(broker, store, declared, owed_seconds, now):
                 yield one
+    except NeverUsed as error:
+        yield Examined(subject="store.opens", well=False if declared is None else None, found=str(error))
+        for one in examine(declared) if declared is not None else ():
+            yield one
     except MinuetError as error:
         yield Examined(subject="store.opens", well=False, found=str(error))
 
@@ -71,7 +75,7 @@ def composition(app: App) -> Iterator[Examined]:
             name = getattr(need.type, "__name__", str(need.type))
             yield Examined(
                 subject="app.need", well=False,
-                found=f"{reaction.id} ({reaction.place}) needs {need.parameter!r} of type {name}, and nobody provides it.",
+                found=f"{reaction.id} ({reaction.place}) needs {need.parameter!r} of type {name}, and nobody gives one.",
                 advice=f"Write @{service.name}.provides on a function that returns {name}.",
             )  # fmt: skip
         if well:
@@ -96,25 +100,28 @@ async def inside(
     if broker.capabilities.traceable:
         async for one in groups(broker, manifest):
             yield one
-    for check in (
-        owed(store, owed_seconds, now),
-        dead_letters(store, manifest),
-        parked(store, manifest, owed_seconds, now),
-    ):
-        async for one in check:
-            yield one
+    async for one in owed(store, owed_seconds, now):
+        yield one
+    async for one in dead_letters(store, manifest):
+        yield one
+    async for one in parked(store, manifest, owed_seconds, now):
+        yield one
 
 
 async def groups(broker: Broker, manifest: Manifest) -> AsyncIterator[Examined]:
     """The broker's groups: whose they are, and how far behind."""
     standing = await broker.groups()
-    for name in strangers(manifest, [one.group.name for one in standing]):
+    services = {service.name for service in manifest.services}
+    unknown = strangers(manifest, [one.group.name for one in standing])
+    for group in [one.group for one in standing if one.group.name in unknown]:
+        renamed = group.service in services
         yield Examined(
-            subject="broker.stranger", well=False,
-            found=f"The group {name} belongs to no service or reaction that is known here, and the log keeps everything "
-            "for it.",
-            advice="If a reaction was renamed, start its service under the old name until the group has caught up; if "
-            "the service is elsewhere, give doctor its app too.",
+            subject="broker.stranger", well=False if renamed else None,
+            found=f"The group {group.name} belongs to no reaction that is known here, and the log keeps for it what it "
+            "has not had.",
+            advice=f"If the reaction was renamed, run {group.service} with the old name until the group has caught up."
+            if renamed
+            else f"If {group.service} runs with a store of its own, all is well; look there too.",
         )  # fmt: skip
     behind = {one.group.name: one.behind for one in standing if one.behind}
     if behind:
