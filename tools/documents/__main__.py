@@ -20,15 +20,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def documents() -> list[Path]:
-    """The documents that are run: those beside the README that users read, and all under docs."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """The documents that are run: the README, all under docs, and those of the examples."""
+    examples = (ROOT / "src" / "minuet" / "examples").glob("*/README.md")
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(examples)]
 
 
 def main() -> int:
     """The command's exit status: 1 if a verified document differs."""
     parser = argparse.ArgumentParser(prog="python -m tools.documents", description=__doc__)
     parser.add_argument("--verify", action="store_true", help="change nothing; status 1 at a difference")
-    parser.add_argument("files", nargs="*", type=Path, help="default: README.md and docs/**/*.md")
+    parser.add_argument("files", nargs="*", type=Path, help="default: all of them")
     arguments = parser.parse_args()
     differing = 0
     for file in track([path.resolve() for path in arguments.files] or documents(), "running", transient=True):
