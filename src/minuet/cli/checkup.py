@@ -75,7 +75,7 @@ def composition(app: App) -> Iterator[Examined]:
             name = getattr(need.type, "__name__", str(need.type))
             yield Examined(
                 subject="app.need", well=False,
-                found=f"{reaction.id} ({reaction.place}) needs {need.parameter!r} of type {name}, and nobody gives one.",
+                found=f"{reaction.id} ({reaction.place}) needs {need.parameter!r}: nobody provides a {name}.",
                 advice=f"Write @{service.name}.provides on a function that returns {name}.",
             )  # fmt: skip
         if well:
