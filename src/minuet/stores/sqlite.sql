@@ -50,6 +50,9 @@ PRAGMA user_version;
 SELECT i.source, i.event_id FROM json_each(:identities) e
 JOIN minuet_inbox i ON i.event_id = e.value ->> 1 AND i.consumer = :consumer AND i.source = e.value ->> 0;
 
+-- name: inbox_seen_one
+SELECT source, event_id FROM minuet_inbox WHERE consumer = ? AND source = ? AND event_id = ?;
+
 -- name: inbox_remember
 INSERT INTO minuet_inbox (consumer, source, event_id, at) VALUES (?, ?, ?, ?);
 
@@ -82,7 +85,8 @@ SELECT 1 FROM minuet_parked WHERE consumer = ? AND settled_at IS NULL LIMIT 1;
 
 -- name: parked_blocked
 SELECT DISTINCT key FROM minuet_parked
-WHERE consumer = :consumer AND settled_at IS NULL AND key IN (SELECT value FROM json_each(:keys));
+WHERE consumer = :consumer AND settled_at IS NULL
+AND key IN (SELECT value FROM json_each(:listed) UNION ALL SELECT :whole);
 
 -- name: park
 INSERT INTO minuet_parked
@@ -112,7 +116,8 @@ WHERE id IN (SELECT value FROM json_each(?)) AND attempts <= 1 AND history = '[]
 
 -- name: parked_promote
 UPDATE minuet_parked SET state = 'due', due_at = :at
-WHERE consumer = :consumer AND settled_at IS NULL AND key IN (SELECT value FROM json_each(:keys)) AND state = 'behind'
+WHERE consumer = :consumer AND settled_at IS NULL AND state = 'behind'
+AND key IN (SELECT value FROM json_each(:listed) UNION ALL SELECT :whole)
 AND id = (
     SELECT min(p.id) FROM minuet_parked p
     WHERE p.consumer = minuet_parked.consumer AND p.key = minuet_parked.key AND p.settled_at IS NULL

@@ -11,7 +11,7 @@ import msgspec
 
 from minuet.databases.sqlite import Database
 from minuet.ports.store import Parked
-from minuet.stores.sqlite.rows import SQL, begun, headers_text, text_of
+from minuet.stores.sqlite.rows import SQL, begun, headers_text, listings, text_of
 
 
 class SqliteParking:
@@ -25,8 +25,13 @@ class SqliteParking:
         return self._connection.execute(SQL["parked_busy"], (consumer,)).fetchone() is not None
 
     async def blocked(self, consumer: str, keys: Sequence[str]) -> set[str]:
-        found = self._connection.execute(SQL["parked_blocked"], {"consumer": consumer, "keys": text_of(keys)})
-        return {str(key) for (key,) in found.fetchall()}
+        return {
+            str(key)
+            for listed, whole in listings(keys)
+            for (key,) in self._connection.execute(
+                SQL["parked_blocked"], {"consumer": consumer, "listed": listed, "whole": whole}
+            )
+        }
 
     async def park(
         self,
@@ -68,7 +73,9 @@ class SqliteParking:
             if p.key is not None:
                 keys[p.consumer].append(p.key)
         for consumer, settled in keys.items():
-            execute(SQL["parked_promote"], {"consumer": consumer, "keys": text_of(settled), "at": at})
+            for listed, whole in listings(settled):
+                values = {"consumer": consumer, "listed": listed, "whole": whole, "at": at}
+                execute(SQL["parked_promote"], values)
 
     async def running(self, ids: Sequence[int]) -> set[int]:
         values = {"ids": text_of(list(ids)), "owner": self._database.member}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +20,17 @@ _text = msgspec.json.Encoder()
 def text_of(value: object) -> str:
     """A value as JSON text."""
     return _text.encode(value).decode()
+
+
+def listings(texts: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """Texts for a statement that compares with each of `:listed`, a JSON array, and with `:whole`, one text.
+
+    Those with a NUL go one by one: the JSON functions of older SQLite versions end a text there.
+    """
+    yield text_of([text for text in texts if "\0" not in text]), None
+    for text in texts:
+        if "\0" in text:
+            yield "[]", text
 
 
 def headers_text(headers: Headers) -> str | None:

@@ -56,9 +56,11 @@ class SqliteInbox:
         self._connection = connection
 
     async def seen(self, consumer: str, identities: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-        found = self._connection.execute(
-            SQL["inbox_seen"], {"consumer": consumer, "identities": text_of(identities)}
-        ).fetchall()
+        # The JSON functions of older SQLite versions end a text at a NUL.
+        odd = [(consumer, *identity) for identity in identities if "\0" in identity[0] or "\0" in identity[1]]
+        execute = self._connection.execute
+        found = execute(SQL["inbox_seen"], {"consumer": consumer, "identities": text_of(identities)}).fetchall()
+        found += [row for one in odd for row in execute(SQL["inbox_seen_one"], one)]
         return {(str(source), str(event_id)) for source, event_id in found}
 
     async def remember(self, consumer: str, identities: Sequence[tuple[str, str]], at: float) -> None:

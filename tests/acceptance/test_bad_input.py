@@ -1,0 +1,114 @@
+"""Whatever comes from a broker, a worker goes on: each message is handled, a dead letter or a known duplicate."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from minuet import App, Context, Event, Service, Transaction, Writes
+from minuet.ports.broker import Broker, Message
+from minuet.ports.observer import Outcome, Point, Turn
+from minuet.ports.store import Store
+from minuet.testing.signals import Signals
+from tests.acceptance.fuzz import SOURCES, TOPIC, Fate, Fuzzer
+from tests.acceptance.pairs import KINDS, adapters, rows
+
+MESSAGES = 100_000
+BATCH = 2_000
+SEED = 20111209
+
+
+class Part(msgspec.Struct):
+    name: str
+    share: float
+
+
+class Weighed(Event, name=TOPIC):
+    """Something was weighed."""
+
+    scale: str
+    grams: int
+    parts: list[Part]
+
+
+def scales() -> Service:
+    """Writes down each event that it is given."""
+    service = Service("scales")
+
+    @service.setup
+    async def weighings(tx: Transaction) -> None:
+        await tx.execute("CREATE TABLE IF NOT EXISTS weighings (event_id TEXT, scale TEXT, grams INTEGER)")
+
+    @service.reaction
+    async def weigh(weighed: Weighed, tx: Transaction, context: Context) -> None:
+        row = (context.event_id, weighed.scale, str(weighed.grams))
+        await tx.execute("INSERT INTO weighings VALUES (?, ?, ?)", row)
+
+    return service
+
+
+class Count:
+    """How many turns ended in which way, and a signal once they are as many as expected."""
+
+    points = frozenset({Point.COMMITTED, Point.DUPLICATE})
+
+    def __init__(self) -> None:
+        self.ended = Counter[str]()
+        self.troubles: list[tuple[str, BaseException]] = []
+        self._expected = -1
+        self._reached = asyncio.Event()
+
+    def at(self, point: Point, turns: Sequence[Turn]) -> None:
+        self.ended.update(str(turn.outcome or point) for turn in turns)
+        self._look()
+
+    def trouble(self, where: str, error: BaseException) -> None:
+        self.troubles.append((where, error))
+        self._reached.set()
+
+    async def until(self, expected: int) -> None:
+        """Wait for this many turns, or for trouble."""
+        self._expected = expected
+        self._look()
+        await self._reached.wait()
+
+    def _look(self) -> None:
+        if self.ended.total() == self._expected:
+            self._reached.set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+async def test_fuzzed_messages_are_all_accounted_for(kind: str, tmp_path: Path) -> None:
+    """100,000 messages, most of them wrong: no trouble, and handled, dead and absorbed add up to all of them."""
+    fuzzed = list(Fuzzer(SEED).make(MESSAGES))
+    broker, store = adapters(kind, tmp_path)
+    count = Count()
+    async with App([scales()], broker=broker, store=store, observers=[count]).running():
+        for first in range(0, MESSAGES, BATCH):
+            await broker.publish([one.message for one in fuzzed[first : first + BATCH]])
+        absorbed_by_log = await absorbed_at_once(broker, store, kind)
+        await count.until(MESSAGES - absorbed_by_log)
+        assert count.troubles == []
+        written = Counter(str(event_id) for (event_id,) in await rows(store, "SELECT event_id FROM weighings"))
+        letters = (await rows(store, "SELECT count(*) FROM minuet_dead_letters"))[0][0]
+        counts = (await store.counts())["scales"]
+    fates = Counter(one.fate for one in fuzzed)
+    absorbed = absorbed_by_log + counts.get("duplicates_absorbed", 0)
+    assert written.total() == count.ended["handled"]
+    assert letters == count.ended["dead"] == counts["dead_letters"]
+    assert written.total() + letters + absorbed == MESSAGES
+    assert written.total() >= fates[Fate.HANDLED]
+    assert letters >= fates[Fate.DEAD]
+    assert absorbed >= fates[Fate.DUPLICATE]
+
+
+async def absorbed_at_once(broker: Broker, store: Store, kind: str) -> int:
+    """How many of the published messages the log knew already and did not take again."""
+    if kind == "memory":
+        return 0
+    [(kept,)] = await broker.database.read("SELECT count(*) FROM minuet_log")
+    return MESSAGES - kept
