@@ -61,6 +61,19 @@ def test_a_document_is_performed_in_order_and_shows_what_came_out() -> None:
     )
 
 
+def test_a_document_may_go_elsewhere_and_write_a_file_anew() -> None:
+    """After `cd` commands and files are there; a file that is written again is imported again."""
+    document = (
+        "```console\n$ mkdir -p shop/shop\n$ cd shop\n```\n"
+        "```python shop/first.py\nNUMBER = 1\n```\n"
+        "```python shop/first.py\nNUMBER = 2\n```\n"
+        "```python\nfrom shop.first import NUMBER\n\nassert NUMBER == 2\n```\n"
+        "```console\n$ ls shop/first.py\n```\n"
+    )
+    [_, (_, text)] = performed(document)
+    assert text == "$ ls shop/first.py\nshop/first.py\n"
+
+
 def test_a_python_block_that_fails_fails_the_document() -> None:
     """An error in a block is the document's error."""
     with pytest.raises(ZeroDivisionError):

@@ -7,6 +7,7 @@ What the opening line of a block may say:
 - ```` ```python fragment ```` is only compiled; for a few lines whose surroundings the prose tells.
 - ```` ```console ```` holds commands after `$ `, each run in a shell and followed by what it printed;
   `unstable` beside it says that numbers and ids differ from run to run, `fails` that the commands end badly.
+  `$ cd shop` goes there for the rest of the document.
 - ```` ```mermaid $ minuet graph shop:app ````, of any language, holds what that command printed.
 
 Blocks of any other kind are left alone.
@@ -18,6 +19,7 @@ import contextlib
 import importlib
 import inspect
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -45,28 +47,30 @@ def performed(document: str) -> list[tuple[Block, str]]:
     whatever a Python block raises.
     """
     texts: list[tuple[Block, str]] = []
-    with _stage() as directory:
+    with _stage() as stage:
         names = sys.modules[DOCUMENT] = ModuleType(DOCUMENT)
         for block in blocks_of(document):
             if block.language == "python":
-                _python(block, directory, names)
+                _python(block, names)
             elif block.language == "console":
-                texts.append((block, _console(block, directory)))
+                texts.append((block, _console(block, stage)))
             elif block.words[:1] == ("$",):
-                texts.append((block, _output(Command(" ".join(block.words[1:]), block.text), block, directory)))
+                texts.append((block, _output(Command(" ".join(block.words[1:]), block.text), block, stage)))
     return texts
 
 
-def _python(block: Block, directory: Path, names: ModuleType) -> None:
+def _python(block: Block, names: ModuleType) -> None:
     if block.words and block.words[0].endswith(".py"):
-        file = directory / block.words[0]
+        file = Path(block.words[0])
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(block.text, encoding="utf-8")
+        module = ".".join(file.with_suffix("").parts)
+        sys.modules.pop(module, None)
         importlib.invalidate_caches()
-        importlib.import_module(".".join(file.relative_to(directory).with_suffix("").parts))
+        importlib.import_module(module)
         return
     # Empty lines above the text make the lines in a traceback those of the document.
-    file = directory / "document.py"
+    file = Path("document.py").absolute()
     file.write_text("\n" * (block.line - 1) + block.text, encoding="utf-8")
     code = compile(file.read_text(encoding="utf-8"), str(file), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     if "fragment" not in block.words:
@@ -80,15 +84,18 @@ def _execute(code: CodeType, names: ModuleType) -> None:
         exec(code, names.__dict__)  # noqa: S102, the documents are ours
 
 
-def _console(block: Block, directory: Path) -> str:
-    return console([Command(command.line, _output(command, block, directory)) for command in commands_of(block)])
+def _console(block: Block, stage: Path) -> str:
+    return console([Command(command.line, _output(command, block, stage)) for command in commands_of(block)])
 
 
-def _output(command: Command, block: Block, directory: Path) -> str:
+def _output(command: Command, block: Block, stage: Path) -> str:
+    if (there := re.fullmatch(r"cd (\S+)", command.line)) is not None:
+        os.chdir(there[1])
+        sys.path.insert(0, str(Path.cwd()))
+        return ""
     done = subprocess.run(  # noqa: S602, the documents are ours
         command.line,
         shell=True,
-        cwd=directory,
         env=_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -102,7 +109,7 @@ def _output(command: Command, block: Block, directory: Path) -> str:
             f"the command `{command.line}` of the block at line {block.line} ended with status"
             f" {done.returncode} and said:\n{done.stdout}"
         )
-    return tidy(done.stdout.replace(f"{directory}{os.sep}", ""))
+    return tidy(done.stdout.replace(f"{Path.cwd()}{os.sep}", "").replace(f"{stage}{os.sep}", ""))
 
 
 def _environment() -> dict[str, str]:
