@@ -11,7 +11,11 @@ import errno
 import fcntl
 import os
 import secrets
+import time
 from pathlib import Path
+
+LOOK_SECONDS = 0.01
+"""How soon a new neighbour is rung; until then it looks by itself, as every process does when it starts."""
 
 
 class WriteLock:
@@ -57,6 +61,7 @@ class Neighbours:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._bells: dict[str, int] = {}
         self._seen_at = -1
+        self._look_at = 0.0
         self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
         # Open before it is seen: a pipe among the members that nobody reads is a dead process's.
         os.mkfifo(folder / self.name, 0o600)
@@ -92,6 +97,10 @@ class Neighbours:
                 self._forget(name)
 
     def _look(self) -> None:
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_SECONDS
         changed_at = os.stat(self._folder).st_mtime_ns
         if changed_at == self._seen_at:
             return

@@ -216,6 +216,11 @@ class Database:
             return await self.queue.quietly(lambda: self.reader.execute(sql, params).fetchall())
         return self.reader.execute(sql, params).fetchall()
 
+    def foreign_version(self) -> int:
+        """A number that changes when anybody but this process's own writer has committed."""
+        [(version,)] = self.queue.connection.execute("PRAGMA data_version").fetchall()
+        return int(version)
+
     def writing(self) -> Writing:
         """A write transaction as a context; it yields the connection."""
         return Writing(self.queue)

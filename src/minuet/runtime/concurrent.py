@@ -74,6 +74,7 @@ class ConcurrentLane(Lane):
                 await recorder.settle()
                 started = await self._claim(unit, recorder) if not self.stopping else []
                 await recorder.finish()
+                self.may_be_parked = self.may_be_parked or recorder.parked
         except BaseException:
             self._ran = ran + self._ran
             raise
@@ -100,6 +101,7 @@ class ConcurrentLane(Lane):
         consumer = self.reactor.id
         room = self.reactor.reaction.concurrency - len(self.running)
         if room <= 0:
+            self.may_be_parked = True
             return []
         busy = await unit.parking.busy(consumer)
         due = await unit.parking.due(consumer, self.clock.now(), room, run=True) if busy else []
@@ -108,7 +110,9 @@ class ConcurrentLane(Lane):
         for parked in due:
             if parked.attempts > most:
                 await recorder.give_up(parked, None, Reason.PROCESS_DIED, _died(parked))
-        if room > len(due):
+        if len(due) == room:
+            self.may_be_parked = True
+        else:
             taken = await self.inlet.take(unit, room - len(due))
             started += await self._park(unit, taken, busy=busy)
         if self.observes(Point.RECEIVED):
@@ -133,6 +137,7 @@ class ConcurrentLane(Lane):
                     held.add(delivery.key)
         numbers = await unit.parking.park(started, state="running")
         if behind:
+            self.may_be_parked = True
             await unit.parking.park(behind, state="behind")
             if self.observes(Point.BEHIND):
                 self.observe_each(Point.BEHIND, behind)

@@ -50,6 +50,8 @@ class Lane(ABC):
         self._points = observers.points
         self._stopping = False
         self._alarm: asyncio.TimerHandle | None = None
+        self.may_be_parked = True
+        """Whether the store may hold something parked that this lane has not looked at."""
         self.moves = 0
         """Raised when a round begins and when it ends, so that it is odd inside one."""
 
@@ -59,6 +61,11 @@ class Lane(ABC):
     def wake(self) -> None:
         """Look again: something may have come, fallen due or ended."""
         self._changed.set()
+
+    def look(self) -> None:
+        """Another process or an operator may have changed something in the store: look there too."""
+        self.may_be_parked = True
+        self.wake()
 
     @property
     def stopping(self) -> bool:
@@ -92,6 +99,7 @@ class Lane(ABC):
                         await self._changed.wait()
                 except Exception as error:  # the lane must outlive whatever its database does
                     failures += 1
+                    self.may_be_parked = True
                     self.observers.trouble(f"recording for {self.reactor.id} ({self.reactor.place})", error)
                     if self._stopping:
                         raise
@@ -119,11 +127,15 @@ class Lane(ABC):
             return False
         if await self.inlet.ready():
             return True
+        if not self.may_be_parked:
+            return False
+        self.may_be_parked = False
         due_at = await self.store.next_due(self.reactor.id)
         if due_at is None:
             return False
         seconds = due_at - self.clock.now()
         if seconds <= 0:
+            self.may_be_parked = True
             return True
         self._wake_in(seconds)
         return False
@@ -132,7 +144,7 @@ class Lane(ABC):
         loop = asyncio.get_running_loop()
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = loop.call_later(seconds, self.wake)
+        self._alarm = loop.call_later(seconds, self.look)
 
 
 def is_cancelled() -> bool:

@@ -49,6 +49,8 @@ class Recorder:
         self._observers = observers
         self._counts: defaultdict[str, int] = defaultdict(int)
         self._settled: list[Parked] = []
+        self.parked = False
+        """Whether something was parked or fell due again."""
         self.messages: list[Message] = []
         self.turns: list[Turn] = []
         """What observers of the commit are told; kept only when there are any."""
@@ -90,6 +92,7 @@ class Recorder:
             await self._unit.parking.postpone(subject, due_at)
         else:
             await self._unit.parking.park([subject], state="due", due_at=due_at)
+        self.parked = True
         self._counts["retries"] += 1
         self.tell(subject, arrival, Outcome.RETRY, error=error, retry_seconds=verdict.seconds)
         return True
@@ -120,6 +123,7 @@ class Recorder:
         await self._unit.dead_letters.bury(letter, hold=parked if holds else None)
         if parked.id and not holds:
             await self._unit.parking.settle([parked], "dead", now)
+        self.parked = True
         self._counts["dead_letters"] += 1
         self.tell(parked, arrival, Outcome.DEAD, error=error, reason=reason)
         return holds

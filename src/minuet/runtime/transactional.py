@@ -52,6 +52,7 @@ class TransactionalLane(Lane):
                 await self._turn(unit, recorder, parked)
             await self._run(unit, recorder, taken)
             await recorder.finish()
+            self.may_be_parked = self.may_be_parked or busy or recorder.parked
             self._slow = asyncio.get_running_loop().time() - began > SLOW_SECONDS
         recorder.committed()
 

@@ -39,7 +39,7 @@ class Worker:
     def wake(self) -> None:
         """Let every lane and the relay look again."""
         for lane in self._lanes:
-            lane.wake()
+            lane.look()
         if self._relay is not None:
             self._relay.wake()
 

@@ -45,7 +45,9 @@ class SqliteJoinedSubscription:
     """One group's stream inside a store's transactions.
 
     `_ahead` holds deliveries after `_position`, without a gap up to `_loaded`. The position in the file decides: when
-    another process has moved it, what was read ahead is dropped.
+    another process has moved it, what was read ahead is dropped. `_unseen` says that this process has committed what it
+    did not hand on exactly; `_uncertain`, that a taking has not committed: if it never does, its reading was of rows
+    that may never be.
     """
 
     def __init__(self, database: Database, group: Group, wake: Callable[[], None]) -> None:
@@ -56,6 +58,9 @@ class SqliteJoinedSubscription:
         self._ahead: list[Delivery] = []
         self._position = -1
         self._loaded: int = -1
+        self._unseen = True
+        self._uncertain = False
+        self._version = -1
         self._wake = wake
         database.listen(wake)
 
@@ -74,36 +79,47 @@ class SqliteJoinedSubscription:
                     if m.topic in wanted
                 ]
             self._loaded = before + len(messages)
+        elif relevant:
+            self._unseen = True
         if relevant:
             self._wake()
 
     async def ready(self) -> bool:
-        if not self._ahead:
+        version = self._database.foreign_version()
+        if self._uncertain or (not self._ahead and (self._unseen or version != self._version)):
+            self._unseen = False
+            self._version = version
             [(position, last)] = await self._database.read(SQL["position_and_last"], (self._group.name,))
             assert isinstance(position, int)
             assert isinstance(last, int)
-            if position < self._position:  # what this process took was rolled back
-                self._loaded = position
-            self._position = position
-            self._loaded = max(self._loaded, position)
+            self._found_at(position)
             if last > self._loaded:
                 rows = await self._database.read(SQL["read"], (self._loaded, self._topics_text, READ_AHEAD))
                 self._extend(rows, last)
         return bool(self._ahead)
 
+    def _found_at(self, position: int) -> None:
+        """The file says that this is the position: drop what was read ahead unless it follows on that for certain."""
+        if self._uncertain or position != self._position:
+            nothing_is_dropped = not self._ahead and not self._uncertain and position > self._position
+            self._loaded = max(self._loaded, position) if nothing_is_dropped else position
+            self._ahead = []
+            self._position = position
+            self._uncertain = False
+
     def _extend(self, rows: Sequence[Sequence[Any]], last: int) -> None:
         """Read ahead. `last` was the log's end a moment before: rows that came after it are among these too."""
         self._ahead += [delivery_of(row) for row in rows]
         newest = self._ahead[-1].token if rows else self._loaded
-        self._loaded = newest if len(rows) == READ_AHEAD else max(last, newest)
+        self._loaded = max(last, newest)
+        if len(rows) == READ_AHEAD:
+            self._loaded = newest
+            self._unseen = True
 
     async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:
         connection = unit.native
         assert isinstance(connection, sqlite3.Connection)
-        position = number_in(connection.execute(SQL["position"], (self._group.name,)))
-        if position != self._position:
-            self._ahead = []
-            self._position = self._loaded = position
+        self._found_at(number_in(connection.execute(SQL["position"], (self._group.name,))))
         if not self._ahead:
             [(last,)] = connection.execute(SQL["last"]).fetchall()
             if last is None or last <= self._loaded:
@@ -113,7 +129,12 @@ class SqliteJoinedSubscription:
                 last,
             )
         taken, self._ahead = self._ahead[:limit], self._ahead[limit:]
+        self._uncertain = True
+        unit.after_commit(self._committed)
         if taken:
             self._position = taken[-1].token
             connection.execute(SQL["move"], (self._position, self._group.name))
         return taken
+
+    def _committed(self) -> None:
+        self._uncertain = False
