@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections import defaultdict
+from types import TracebackType
 
 import msgspec
 
@@ -22,6 +23,8 @@ from minuet.runtime.reading import Arrival, envelope_of
 
 LONGEST_TRACE = 20_000
 """How many characters of a trace a dead letter keeps; the end of it says most."""
+CALLERS = ("minuet.runtime.", "asyncio.", "concurrent.futures.")
+"""The modules that a reaction is called from, on the loop or in a thread."""
 
 
 def parked_from(consumer: str, delivery: Delivery, attempts: int = 0) -> Parked:
@@ -114,7 +117,7 @@ class Recorder:
             body=parked.body,
             reason=str(reason),
             error=_line(error),
-            trace="".join(traceback.format_exception(error))[-LONGEST_TRACE:],
+            trace=_trace(error),
             attempts=parked.attempts,
             history=parked.history,
             at=now,
@@ -203,6 +206,18 @@ def turn_of(
         attempt=max(subject.attempts, 1) if isinstance(subject, Parked) else 1,
         outcome=outcome,
     )
+
+
+def _trace(error: BaseException) -> str:
+    """The trace from the user's code on, without the frames that called it."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_next is not None and _is_caller(frames):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames))[-LONGEST_TRACE:]
+
+
+def _is_caller(frames: TracebackType) -> bool:
+    return str(frames.tb_frame.f_globals.get("__name__", "")).startswith(CALLERS)
 
 
 def _line(error: BaseException) -> str:
