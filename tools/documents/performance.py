@@ -27,10 +27,14 @@ from collections.abc import Generator
 from pathlib import Path
 from types import CodeType, ModuleType
 
+import minuet
 from tools.documents.blocks import Block, Command, blocks_of, commands_of, console, tidy
 
 COMMAND_SECONDS = 300
 COLUMNS = 100
+
+SOURCE = Path(minuet.__file__).parents[1]
+"""Where minuet is imported from; places in a traceback are told from there on."""
 
 # The module that a document's unnamed Python blocks share.
 DOCUMENT = "document"
@@ -109,7 +113,10 @@ def _output(command: Command, block: Block, stage: Path) -> str:
             f"the command `{command.line}` of the block at line {block.line} ended with status"
             f" {done.returncode} and said:\n{done.stdout}"
         )
-    return tidy(done.stdout.replace(f"{Path.cwd()}{os.sep}", "").replace(f"{stage}{os.sep}", ""))
+    output = done.stdout
+    for directory in (Path.cwd(), stage, SOURCE):
+        output = output.replace(f"{directory}{os.sep}", "")
+    return tidy(output)
 
 
 def _environment() -> dict[str, str]:
