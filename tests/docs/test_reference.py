@@ -4,6 +4,7 @@ import pytest
 
 from minuet.ports.observer import Point
 from tools.documents import reference
+from tools.documents.verbs import verbs
 
 
 def test_every_keyword_of_a_contract_is_explained() -> None:
@@ -52,3 +53,10 @@ def test_refusals_are_the_ones_that_declarations_meet() -> None:
     refusals = reference.refusals()
     assert "- `async def no_parameter() -> None`: takes no event: it has no parameters." in refusals.splitlines()
     assert refusals.count("Annotate exactly one with a class derived from minuet.Event") == 1
+
+
+def test_every_verb_says_what_it_does() -> None:
+    """A section for each verb and for each command of a group, with the help that the command prints."""
+    sections = verbs()
+    assert "## minuet run\n\n```text\nUsage: minuet run [OPTIONS] [APP]\n" in sections
+    assert "### minuet dlq redrive\n\n```text\nUsage: minuet dlq redrive [OPTIONS] [ID]...\n" in sections

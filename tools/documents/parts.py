@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 import msgspec
 
 from benchmarks import report, tables
-from tools.documents import reference
+from tools.documents import reference, verbs
 
 Capability = bool | int | str | tuple[str, ...]
 
@@ -44,6 +44,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "speed": speed,
     "stores": stores,
     "turn-facts": reference.turn_facts,
+    "verbs": verbs.verbs,
 }
 
 
