@@ -17,7 +17,7 @@ from minuet.errors import MinuetError
 from minuet.ports.broker import Delivery, Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
-from minuet.runtime.lanes import Lane, cancelled
+from minuet.runtime.lanes import Lane, cancelled, failure
 from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import Recorder, parked_from
 from minuet.service.context import Writes
@@ -30,7 +30,7 @@ class Ran(msgspec.Struct, frozen=True):
     arrival: Arrival | None
     messages: list[Message]
     writes: Writes | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
     skipped: bool = False
 
 
@@ -168,8 +168,8 @@ class ConcurrentLane(Lane):
             writes = Writes() if reactor.takes_writes else None
             emitted = await reactor.react(arrival, parked.attempts, None, writes)
             return Ran(parked, arrival, reactor.messages(arrival, emitted, self.clock.now()), writes)
-        except Exception as error:  # whatever the user's code raises
-            return Ran(parked, arrival, [], error=error)
+        except BaseException as error:  # whatever the user's code raises
+            return Ran(parked, arrival, [], error=failure(error))
 
     async def _record(self, unit: Unit, recorder: Recorder, one: Ran) -> None:
         if one.error is not None:

@@ -147,10 +147,18 @@ class Lane(ABC):
         self._alarm = loop.call_later(seconds, self.look)
 
 
-def is_cancelled() -> bool:
-    """Whether somebody asks the running task to end; a CancelledError without that is the user's code's own."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+def failure(error: BaseException) -> BaseException:
+    """What a reaction that raised this failed with. Raises it anew when it is not the reaction's own: somebody asks the
+    running task to end, or the user at the keyboard the program. `sys.exit()` in a reaction ends that reaction only.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise error
+        return cancelled()
+    return error
 
 
 def cancelled() -> MinuetError:

@@ -21,6 +21,8 @@ from minuet.runtime.outlets import Outlet
 from minuet.runtime.reactor import Reactor
 from minuet.runtime.reading import Arrival, envelope_of
 
+LONGEST_LINE = 2_000
+"""How many characters of an error's text are kept; a dead letter has one for each attempt."""
 LONGEST_TRACE = 20_000
 """How many characters of a trace a dead letter keeps; the end of it says most."""
 CALLERS = ("minuet.runtime.", "asyncio.", "concurrent.futures.")
@@ -213,7 +215,7 @@ def _trace(error: BaseException) -> str:
     frames = error.__traceback__
     while frames is not None and frames.tb_next is not None and _is_caller(frames):
         frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames))[-LONGEST_TRACE:]
+    return _writable("".join(traceback.format_exception(type(error), error, frames))[-LONGEST_TRACE:])
 
 
 def _is_caller(frames: TracebackType) -> bool:
@@ -221,4 +223,13 @@ def _is_caller(frames: TracebackType) -> bool:
 
 
 def _line(error: BaseException) -> str:
-    return f"{type(error).__qualname__}: {error}"
+    try:
+        text = str(error)
+    except Exception as another:  # an error that fails to say what it is
+        text = f"(its text cannot be had: {type(another).__qualname__})"
+    return _writable(f"{type(error).__qualname__}: {text}"[:LONGEST_LINE])
+
+
+def _writable(text: str) -> str:
+    """Text that can be written as UTF-8: half of a surrogate pair is spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode()

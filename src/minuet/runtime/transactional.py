@@ -9,7 +9,7 @@ from functools import cached_property
 from minuet.ports.broker import Delivery
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
-from minuet.runtime.lanes import BATCH, Lane, cancelled, is_cancelled
+from minuet.runtime.lanes import BATCH, Lane, failure
 from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import Recorder, parked_from
 from minuet.service.context import Writes
@@ -76,8 +76,8 @@ class TransactionalLane(Lane):
             if reactor.when is not None and not reactor.when(arrival.event):
                 await recorder.handled(subject, arrival, [], Outcome.SKIPPED)
                 return False
-        except Exception as error:  # bytes that are no event, or a predicate that fails
-            return await recorder.failed(subject, arrival, error)
+        except BaseException as error:  # bytes that are no event, or a predicate that fails
+            return await recorder.failed(subject, arrival, failure(error))
         await unit.mark()
         try:
             attempt = subject.attempts if isinstance(subject, Parked) else 1
@@ -87,14 +87,10 @@ class TransactionalLane(Lane):
             if writes is not None:
                 for sql, params in writes.statements:
                     await unit.transaction.execute(sql, params)
-        except Exception as error:  # whatever the user's code raises
+        except BaseException as error:  # whatever the user's code raises
+            cause = failure(error)
             await unit.undo()
-            return await recorder.failed(subject, arrival, error)
-        except asyncio.CancelledError:
-            if is_cancelled():
-                raise
-            await unit.undo()
-            return await recorder.failed(subject, arrival, cancelled())
+            return await recorder.failed(subject, arrival, cause)
         await unit.keep()
         await recorder.handled(subject, arrival, messages)
         return False
