@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 _FENCED = re.compile(r"^```(?P<info>[^`\n]*)\n(?P<text>.*?)^```[ ]*$", re.MULTILINE | re.DOTALL)
 _UNSTABLE = re.compile(
-    r"(?P<id>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+    r"(?P<id>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{12,}\b)"
     r"|(?P<number>\d[\d,]*(\.\d+)?( (ms|s|min|h|d)\b)?)"
     r"|(?P<blank>[ \t─━═-]+)"
 )
