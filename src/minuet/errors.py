@@ -70,6 +70,11 @@ class EditRefused(MinuetError):
     """An edit of a dead letter that its contract, its key or its bytes do not allow; nothing was redriven."""
 
 
+class TransactionLost(StoreUnavailable):
+    """A statement of a reaction took back the whole transaction, and with it what its neighbours had written; they are
+    done again, and the reaction has failed."""
+
+
 class Rejected(MinuetError):
     """A delivery that can never be handled as it is, and belongs with the dead letters.
 

@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
@@ -52,8 +52,29 @@ class SqlitePlace(msgspec.Struct, frozen=True):
         return cls(path, "FULL" if synchronous == "FULL" else "NORMAL")
 
 
+class Guard:
+    """Whether a reaction has the connection now."""
+
+    reacting = False
+
+
 class GuardedConnection(sqlite3.Connection):
-    """A connection as a reaction may take it: its transaction is not the reaction's to end."""
+    """A connection as a reaction may take it: its transaction is not the reaction's to end.
+
+    While one is reacting, SQL that would end the transaction or touch its savepoints is refused too; savepoints under
+    other names are the reaction's to use.
+    """
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.guard = Guard()
+        self.set_authorizer(self._authorize)
+
+    def _authorize(self, action: int, *details: str | None) -> int:
+        # Asked once for each statement that SQLite does not know yet.
+        touches = action == sqlite3.SQLITE_SAVEPOINT and str(details[1]).lower() in SAVEPOINTS
+        ends = action == sqlite3.SQLITE_TRANSACTION or touches
+        return sqlite3.SQLITE_DENY if ends and self.guard.reacting else sqlite3.SQLITE_OK
 
     def commit(self) -> None:
         raise StoreUnavailable(NOT_YOURS.format("commit()"))
@@ -72,6 +93,8 @@ NOT_YOURS = (
     "{} was called on the connection of a reaction, whose transaction it shares with its inbox and its events. "
     "Return to commit it, raise to roll it back."
 )
+SAVEPOINTS = ("minuet_turn", "minuet_round")
+"""Whose names are taken: that of a delivery's turn, and that of a lane's round."""
 
 
 class Database:

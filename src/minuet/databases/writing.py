@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 from minuet.databases.neighbours import WriteLock
+from minuet.errors import TransactionLost
 
 BUSY_MILLISECONDS = 60_000
 """How long to wait for a foreign connection that holds SQLite's own write lock."""
@@ -22,6 +23,14 @@ MOST_ROUNDS = 16
 """How many rounds share a commit."""
 LONGEST_SECONDS = 0.005
 """After how long a shared transaction takes no further round; other processes wait meanwhile."""
+# Not as a reaction would write them: SQLite asks for permission when it first sees a statement, and these are ours.
+COMMIT = "COMMIT -- the round"
+ROLLBACK = "ROLLBACK -- the round"
+MARK = "SAVEPOINT minuet_round -- the round"
+RELEASE = "RELEASE minuet_round -- the round"
+UNDO = "ROLLBACK TO minuet_round -- the round"
+
+SPOILED = "A statement of another reaction took back the transaction that was shared with it. Do it again."
 
 Callback = Callable[[], None]
 
@@ -85,7 +94,7 @@ class WriteQueue:
                 await self._begin()
                 self._group = Group(asyncio.get_running_loop().time())
             elif self._group.rounds:
-                self.connection.execute("SAVEPOINT round")
+                self.connection.execute(MARK)
         except BaseException:
             self._turn.release()
             raise
@@ -100,12 +109,14 @@ class WriteQueue:
             if not commit:
                 self._take_back(group)
             elif group.rounds:
-                self.connection.execute("RELEASE round")
+                self.connection.execute(RELEASE)
         except sqlite3.Error as error:
             # The transaction itself is gone (the disk is full, say), and with it the rounds before this one.
-            self._fail(group, error)
+            self._fail(group, error if self.connection.in_transaction else TransactionLost(SPOILED))
             self._turn.release()
-            raise
+            if commit:
+                raise
+            return
         if commit:
             group.rounds += 1
             group.callbacks += callbacks
@@ -139,7 +150,7 @@ class WriteQueue:
 
     def _commit(self, group: Group) -> None:
         try:
-            self.connection.execute("COMMIT")
+            self.connection.execute(COMMIT)
         except sqlite3.Error as error:
             self._fail(group, error)
             raise
@@ -151,13 +162,13 @@ class WriteQueue:
 
     def _take_back(self, group: Group) -> None:
         if group.rounds:
-            self.connection.execute("ROLLBACK TO round")
-            self.connection.execute("RELEASE round")
+            self.connection.execute(UNDO)
+            self.connection.execute(RELEASE)
         else:
             self._roll_back()
             self._end()
 
-    def _fail(self, group: Group, error: sqlite3.Error) -> None:
+    def _fail(self, group: Group, error: Exception) -> None:
         self._roll_back()
         self._end()
         if group.durable is not None and not group.durable.done():
@@ -171,7 +182,7 @@ class WriteQueue:
 
     def _roll_back(self) -> None:
         if self.connection.in_transaction:
-            self.connection.execute("ROLLBACK")
+            self.connection.execute(ROLLBACK)
 
     # -- beginning
 

@@ -13,7 +13,7 @@ from functools import cached_property
 import msgspec
 
 from minuet.core.verdict import Reason
-from minuet.errors import MinuetError
+from minuet.errors import MinuetError, TransactionLost
 from minuet.ports.broker import Delivery, Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
@@ -172,8 +172,9 @@ class ConcurrentLane(Lane):
             return Ran(parked, arrival, [], error=failure(error))
 
     async def _record(self, unit: Unit, recorder: Recorder, one: Ran) -> None:
-        if one.error is not None:
-            await recorder.failed(one.parked, one.arrival, one.error)
+        failed = one.error or self.spoiled.pop(id(one.parked), None)
+        if failed is not None:
+            await recorder.failed(one.parked, one.arrival, failed)
             return
         assert one.arrival is not None
         if one.writes is not None and one.writes.statements:
@@ -181,11 +182,15 @@ class ConcurrentLane(Lane):
             try:
                 for sql, params in one.writes.statements:
                     await unit.transaction.execute(sql, params)
+                await unit.keep()
             except Exception as error:  # a statement of the user's that the store refuses
-                await unit.undo()
+                try:
+                    await unit.undo()
+                except TransactionLost as lost:
+                    self.spoiled[id(one.parked)] = lost
+                    raise
                 await recorder.failed(one.parked, one.arrival, error)
                 return
-            await unit.keep()
         outcome = Outcome.SKIPPED if one.skipped else Outcome.HANDLED
         await recorder.handled(one.parked, one.arrival, one.messages, outcome)
 

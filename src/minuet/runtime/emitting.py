@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from minuet.contracts.attributes import check_text
 from minuet.contracts.contract import Contract, contract_of
-from minuet.errors import MinuetError, UndeclaredEmission
+from minuet.errors import MinuetError, TransactionLost, UndeclaredEmission
 from minuet.ports.broker import Message
 from minuet.ports.clock import Clock, Ids
 from minuet.ports.store import Store
@@ -104,6 +104,8 @@ class AppEmitter:
                         absorbed = await self._outlet.put(unit, [message for _, message, _ in batch])
                         if absorbed:
                             await unit.counters.add(batch[0][0], "duplicates_absorbed", absorbed)
+                except TransactionLost:  # by no fault of theirs
+                    self._waiting = batch + self._waiting
                 except BaseException as error:
                     for _, _, done in batch:
                         if not done.done():

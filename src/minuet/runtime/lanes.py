@@ -6,7 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from minuet.errors import MinuetError
+from minuet.errors import MinuetError, TransactionLost
 from minuet.policies.retry import Retry
 from minuet.ports.broker import Delivery
 from minuet.ports.clock import Chance, Clock
@@ -50,6 +50,8 @@ class Lane(ABC):
         self._points = observers.points
         self._stopping = False
         self._alarm: asyncio.TimerHandle | None = None
+        self.spoiled: dict[object, TransactionLost] = {}
+        """What took back the transaction that its neighbours shared: it has failed, and is not run again for that."""
         self.may_be_parked = True
         """Whether the store may hold something parked that this lane has not looked at."""
         self.moves = 0
@@ -97,6 +99,8 @@ class Lane(ABC):
                         failures = 0
                     else:
                         await self._changed.wait()
+                except TransactionLost:
+                    self.may_be_parked = True  # who lost it is known, or will do it again: go on at once
                 except Exception as error:  # the lane must outlive whatever its database does
                     failures += 1
                     self.may_be_parked = True

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import cached_property
 
+from minuet.errors import TransactionLost
 from minuet.ports.broker import Delivery
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
@@ -78,6 +79,8 @@ class TransactionalLane(Lane):
                 return False
         except BaseException as error:  # bytes that are no event, or a predicate that fails
             return await recorder.failed(subject, arrival, failure(error))
+        if self.spoiled and (lost := self.spoiled.pop(_which(subject), None)) is not None:
+            return await recorder.failed(subject, arrival, lost)
         await unit.mark()
         try:
             attempt = subject.attempts if isinstance(subject, Parked) else 1
@@ -87,11 +90,15 @@ class TransactionalLane(Lane):
             if writes is not None:
                 for sql, params in writes.statements:
                     await unit.transaction.execute(sql, params)
+            await unit.keep()
         except BaseException as error:  # whatever the user's code raises
             cause = failure(error)
-            await unit.undo()
+            try:
+                await unit.undo()
+            except TransactionLost as lost:
+                self.spoiled[_which(subject)] = lost
+                raise
             return await recorder.failed(subject, arrival, cause)
-        await unit.keep()
         await recorder.handled(subject, arrival, messages)
         return False
 
@@ -108,3 +115,8 @@ class TransactionalLane(Lane):
         await unit.parking.park([parked_from(self.reactor.id, d) for d in deliveries], state="behind")
         if self.observes(Point.BEHIND):
             self.observe_each(Point.BEHIND, deliveries)
+
+
+def _which(subject: Delivery | Parked) -> tuple[type, int]:
+    """The same for the same delivery, however often it is taken."""
+    return (Parked, subject.id) if isinstance(subject, Parked) else (Delivery, subject.token)

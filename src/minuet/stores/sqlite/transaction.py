@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import msgspec
 
-from minuet.errors import StoreUnavailable
+from minuet.databases.sqlite import NOT_YOURS
+from minuet.errors import StoreUnavailable, TransactionLost
 from minuet.ports.store import Parameters
 
 T = TypeVar("T")
@@ -25,10 +26,18 @@ class SqliteTransaction:
         self._execute: Callable[..., sqlite3.Cursor] = connection.execute
 
     async def execute(self, sql: str, params: Parameters = ()) -> int:
-        return self._execute(sql, params).rowcount
+        try:
+            return self._execute(sql, params).rowcount
+        except sqlite3.DatabaseError as error:
+            self._refuse(error, sql)
+            raise
 
     async def fetch(self, into: type[T], sql: str, params: Parameters = ()) -> list[T]:
-        cursor = self._execute(sql, params)
+        try:
+            cursor = self._execute(sql, params)
+        except sqlite3.DatabaseError as error:
+            self._refuse(error, sql)
+            raise
         rows = cursor.fetchall()
         if into in _SCALARS:
             return [msgspec.convert(row[0], into, strict=False) for row in rows]
@@ -39,10 +48,28 @@ class SqliteTransaction:
         rows = await self.fetch(into, sql, params)
         return rows[0] if rows else None
 
+    def _refuse(self, error: sqlite3.DatabaseError, sql: str) -> None:
+        """Say in prose what was not the reaction's to do, and let nothing more happen outside a transaction."""
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_AUTH:
+            raise StoreUnavailable(NOT_YOURS.format(repr(sql))) from None
+        if self._connection is not None and not self._connection.in_transaction:
+            connection = self._connection
+            self.end()
+            refuse_lost(connection)
+
     def end(self) -> None:
         """The transaction is over; a reaction that kept this object is told so."""
         self._connection = None
         self._execute = _over
+
+
+def refuse_lost(connection: sqlite3.Connection) -> None:
+    """Raise TransactionLost where a statement of the reaction has taken back more than itself."""
+    if not connection.in_transaction:
+        raise TransactionLost(
+            "A statement of the reaction took back the whole transaction (INSERT OR ROLLBACK, ON CONFLICT ROLLBACK or "
+            "RAISE(ROLLBACK)), which others share. Use ABORT, and raise to take back what the reaction has written."
+        )
 
 
 def _over(sql: str, params: object = ()) -> sqlite3.Cursor:  # noqa: ARG001  # refused unseen

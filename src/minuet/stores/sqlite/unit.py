@@ -6,12 +6,17 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from minuet.databases.sqlite import Database
+from minuet.databases.sqlite import Database, Guard, GuardedConnection
 from minuet.ports.broker import Message
 from minuet.stores.sqlite.letters import SqliteDeadLetters
 from minuet.stores.sqlite.parking import SqliteParking
 from minuet.stores.sqlite.rows import SQL, headers_text, text_of
-from minuet.stores.sqlite.transaction import SqliteTransaction
+from minuet.stores.sqlite.transaction import SqliteTransaction, refuse_lost
+
+# Not as a reaction would write them: SQLite asks for permission when it first sees a statement, and these are ours.
+MARK = "SAVEPOINT minuet_turn -- the turn"
+RELEASE = "RELEASE minuet_turn -- the turn"
+UNDO = "ROLLBACK TO minuet_turn -- the turn"
 
 
 class SqliteUnit:
@@ -19,6 +24,7 @@ class SqliteUnit:
 
     def __init__(self, connection: sqlite3.Connection, database: Database) -> None:
         self.native = connection
+        self._guard = connection.guard if isinstance(connection, GuardedConnection) else Guard()
         self.transaction = SqliteTransaction(connection)
         self.inbox = SqliteInbox(connection)
         self.outbox = SqliteOutbox(connection, self.wake_others)
@@ -31,16 +37,26 @@ class SqliteUnit:
         """How many callbacks there were at the mark."""
 
     async def mark(self) -> None:
-        self.native.execute("SAVEPOINT turn")
+        self.native.execute(MARK)
+        self._guard.reacting = True
         self._marked = len(self.callbacks)
 
     async def keep(self) -> None:
-        self.native.execute("RELEASE turn")
+        self._guard.reacting = False
+        refuse_lost(self.native)
+        self.native.execute(RELEASE)
 
     async def undo(self) -> None:
-        self.native.execute("ROLLBACK TO turn")
-        self.native.execute("RELEASE turn")
+        self._guard.reacting = False
+        refuse_lost(self.native)
+        self.native.execute(UNDO)
+        self.native.execute(RELEASE)
         del self.callbacks[self._marked :]
+
+    def end(self) -> None:
+        """The round is over, however it went."""
+        self._guard.reacting = False
+        self.transaction.end()
 
     def wake_others(self) -> None:
         self.wakes_neighbours = True
@@ -111,7 +127,7 @@ class SqliteScope:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         unit = self._unit
-        unit.transaction.end()
+        unit.end()
         callbacks = unit.callbacks
         if unit.wakes_neighbours:
             callbacks.append(self._database.wake_neighbours)
