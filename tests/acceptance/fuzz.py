@@ -153,7 +153,9 @@ class Fuzzer:
             case 1:
                 headers = {name.replace("ce-", "ce_"): value for name, value in headers.items()}
             case 2:
-                headers[f"ce-{self.chance.choice(('id', 'source', 'type'))}"] = self.chance.choice(("", "%", "%ff", "\x01"))
+                headers[f"ce-{self.chance.choice(('id', 'source', 'type'))}"] = self.chance.choice(
+                    ("", "%", "%ff", "\x01")
+                )
             case 3:
                 headers["ce-data"] = self.chance.choice(ODD_TEXT)
             case 4:

@@ -8,12 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from minuet import App, Context, Event, Service, Transaction, Writes
-from minuet.ports.broker import Broker, Message
-from minuet.ports.observer import Outcome, Point, Turn
+from minuet import App, Context, Event, Service, Transaction
+from minuet.ports.broker import Broker
+from minuet.ports.observer import Point, Turn
 from minuet.ports.store import Store
-from minuet.testing.signals import Signals
-from tests.acceptance.fuzz import SOURCES, TOPIC, Fate, Fuzzer
+from tests.acceptance.fuzz import TOPIC, Fate, Fuzzer
 from tests.acceptance.pairs import KINDS, adapters, rows
 
 MESSAGES = 100_000
