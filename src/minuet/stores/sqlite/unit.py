@@ -43,8 +43,11 @@ class SqliteUnit:
 
     async def keep(self) -> None:
         self._guard.reacting = False
-        refuse_lost(self.native)
-        self.native.execute(RELEASE)
+        try:
+            self.native.execute(RELEASE)
+        except sqlite3.OperationalError:
+            refuse_lost(self.native)
+            raise
 
     async def undo(self) -> None:
         self._guard.reacting = False
