@@ -88,7 +88,11 @@ INVALID = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), INVALID, ids=[f"{name}={value!r:.30}" for name, value in INVALID])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    INVALID,
+    ids=[f"{name}={'absent' if value is ABSENT else repr(value)[:30]}" for name, value in INVALID],
+)
 def test_an_invalid_attribute_is_named(name, value) -> None:
     """An event that breaks one rule is refused, and the message names the attribute that breaks it."""
     body = {**VALID, name: value}
