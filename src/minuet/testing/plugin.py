@@ -52,7 +52,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if (option := BY_URL.get(collection_path)) is None:
         return None
     if not any(config.getoption(each) for each in BY_URL.values()):
-        raise pytest.UsageError("Say which adapter the suites are for: --broker URL, --store URL or both.")
+        pytest.exit(
+            "Say which adapter the suites are for: --broker URL, --store URL or both.", pytest.ExitCode.USAGE_ERROR
+        )
     return None if config.getoption(option) else True
 
 
@@ -172,7 +174,8 @@ def _about(item: pytest.Item, suite: Suite) -> Told:
 def _told(report: pytest.TestReport) -> Told | None:
     for name, value in report.user_properties:
         if name == PROPERTY:
-            return msgspec.convert(value, Told)
+            told: Told = msgspec.convert(value, Told)
+            return told
     return None
 
 

@@ -15,7 +15,7 @@ import msgspec
 F = TypeVar("F", bound=Callable[..., object])
 Value = bool | int | str | tuple[str, ...]
 
-_LISTED = re.compile(r"^ *- (?P<id>[A-Z]\d\d) (?P<sentence>.+(?:\n {3,}.+)*)", re.MULTILINE)
+_LISTED = re.compile(r"^- (?P<id>[A-Z]\d\d) (?P<sentence>.+(?:\n  .+)*)", re.MULTILINE)
 _NAMED = re.compile(r"^test_(?P<id>[a-z]\d\d)_")
 _ATTRIBUTE = "__minuet_requires__"
 
@@ -78,6 +78,6 @@ def clause_of(test: str) -> str | None:
     return named["id"].upper() if named else None
 
 
-def tests_of(suite: type) -> list[str]:
+def names_of_tests(suite: type) -> list[str]:
     """The names of a suite's tests, in the order of their clauses."""
     return sorted(name for name in dir(suite) if name.startswith("test_"))

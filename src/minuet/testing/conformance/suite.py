@@ -86,6 +86,8 @@ class Suite(ABC):
         """Wait for something that must happen."""
         try:
             async with asyncio.timeout(self.patience_seconds):
+                # An adapter that never waits would otherwise let nobody else run, this timeout included.
+                await asyncio.sleep(0)
                 return await awaitable
         except TimeoutError:
             raise AssertionError(f"{what}: not within {self.patience_seconds} seconds") from None

@@ -7,7 +7,7 @@ import asyncio
 from minuet.ports.broker import Delivery, Subscription
 from minuet.testing.conformance.claims import requires
 from minuet.testing.conformance.of_brokers.bench import BrokerBench, by_key, ids, published_by_key
-from minuet.testing.conformance.suite import cancelled
+from minuet.testing.conformance.suite import cancelled, yielding
 
 
 class Ordering(BrokerBench):
@@ -149,7 +149,8 @@ class Ordering(BrokerBench):
         handled: list[Delivery] = []
 
         async def pump(number: int) -> None:
-            while True:
+            while len(handled) < len(batch):
+                await yielding(1)
                 lot = await subscriptions[number].receive(3)
                 handled.extend(lot)
                 await subscriptions[number].acknowledge(lot)

@@ -15,9 +15,11 @@ class Looking(StoreBench):
     async def trim_all(self, store: Store) -> int:
         """Forget all that may be forgotten; how much that was."""
         total = 0
-        while gone := await store.trim(BOUND):
+        for _ in range(1000):
+            if not (gone := await store.trim(BOUND)):
+                return total
             total += gone
-        return total
+        raise AssertionError("there is always more to forget")
 
     async def test_s14_trimming_forgets_what_is_old_and_settled(self) -> None:
         """Settled deliveries, identities and settled letters from before the bound go and are counted; younger ones

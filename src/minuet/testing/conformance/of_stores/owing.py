@@ -25,6 +25,7 @@ class Owing(StoreBench):
         found: list[Owed] = []
         while owed := await store.claim_owed(4):
             assert len(owed) <= 4
+            assert len(found) < len(batch)
             await store.paid(owed)
             found += owed
         assert [row.message for row in found] == batch

@@ -62,7 +62,7 @@ class Remembering(StoreBench):
     async def test_s04_of_many_tasks_one_remembers(self) -> None:
         """Eight tasks that take up the same events at the same time write each event's row once."""
         store, consumer = await self.store(), self.new_consumer()
-        identities = [(SOURCE, f"{number:03}") for number in range(40)]
+        identities = [(SOURCE, f"{number:03}") for number in range(25)]
         await self.soon(asyncio.gather(*(self._work(store, consumer, identities) for _ in range(8))), "eight tasks")
         assert await words_of(store, consumer) == [event_id for _, event_id in identities]
 
