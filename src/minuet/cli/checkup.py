@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 from minuet.app import App
 from minuet.choreography.health import examine, strangers
 from minuet.choreography.manifest import Manifest
-from minuet.choreography.merge import merged
 from minuet.cli.opening import Place, opened
 from minuet.cli.output import length
 from minuet.composition import check_promises, missing_needs
@@ -50,6 +49,12 @@ async def check_up(place: Place, owed_seconds: float, now: float) -> AsyncIterat
             yield one
     except MinuetError as error:
         yield Examined(subject="store.opens", well=False, found=str(error))
+    except Exception as error:  # noqa: BLE001  # a damaged file fails wherever it is first read
+        yield Examined(
+            subject="store.reads", well=False,
+            found=f"Reading {named(place.store)} failed: {type(error).__qualname__}: {error}.",
+            advice="If that says that the file is damaged: stop every process, keep a copy, and bring back a backup.",
+        )  # fmt: skip
 
 
 def is_fleeting(place: Place) -> bool:
@@ -91,8 +96,7 @@ async def inside(
     if broker.joined(store) is None:
         for one in await broker.examine():
             yield one
-    kept = await read_manifest(store)
-    manifest = merged([declared, kept]) if declared is not None else kept
+    manifest = await read_manifest(store, declared)
     if not manifest.services:
         yield Examined(subject="store.services", well=None, found="No service has run here yet.")
     for one in examine(manifest):

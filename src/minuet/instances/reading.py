@@ -21,9 +21,11 @@ MOST_OWED = 10_000
 MOST_PARKED = 100_000
 
 
-async def read_manifest(store: Store) -> Manifest:
-    """The choreography of every service that has run on this store."""
-    return merged(from_json(text) for text in (await store.manifests()).values())
+async def read_manifest(store: Store, declared: Manifest | None = None) -> Manifest:
+    """The choreography of every service that has run on this store; `declared` counts for the services that it has."""
+    known = {service.name for service in declared.services} if declared is not None else set[str]()
+    kept = [from_json(text) for name, text in (await store.manifests()).items() if name not in known]
+    return merged(kept if declared is None else [declared, *kept])
 
 
 async def read_instance(
