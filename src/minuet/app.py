@@ -7,7 +7,8 @@ import inspect
 import signal
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -26,7 +27,7 @@ from minuet.composition import (
 from minuet.config import named, open_broker, open_store
 from minuet.contracts.duration import Duration, seconds
 from minuet.errors import StartupError
-from minuet.ports.broker import Broker, Group, JoinedBroker, Subscription
+from minuet.ports.broker import Broker, Group, JoinedBroker
 from minuet.ports.clock import Chance, Clock, Ids
 from minuet.ports.observer import Observer
 from minuet.ports.store import Store
@@ -175,6 +176,7 @@ class App:
 
     @asynccontextmanager
     async def _opened(self, consuming: Sequence[Service]) -> AsyncGenerator[None]:
+        """The one composition: in the order in which things depend on each other, and closed in the opposite one."""
         broker, store = self._adapters()
         joined = broker.joined(store)
         observers = Observers(self.observers)
@@ -183,38 +185,36 @@ class App:
             stack.push_async_callback(store.close)
             await broker.open()
             stack.push_async_callback(broker.close)
-            relay = None if joined is not None else Relay(store, broker, self.chance, observers)
-            outlet: Outlet = (
-                JoinedOutlet(joined) if joined is not None else OutboxOutlet(self.clock, cast("Relay", relay).wake)
-            )
+            relay: Relay | None = None
+            outlet: Outlet
+            if joined is not None:
+                outlet = JoinedOutlet(joined)
+            else:
+                relay = Relay(store, broker, self.chance, observers)
+                outlet = OutboxOutlet(self.clock, relay.wake)
             writers = {
                 s.name: MessageWriter(s.name, broker.capabilities, joined=joined is not None) for s in self.services
             }
             await self._prepare(consuming, store, broker)
-            reactors = {
-                service.name: await self._reactors(service, store, writers[service.name], stack)
-                for service in consuming
-            }
-            for reactor in (reactor for made in reactors.values() for reactor in made):
-                stack.callback(reactor.close)
-            builder = _LaneBuilder(self, store, broker, joined, outlet, observers)
+            lanes = _LaneBuilder(self, store, broker, joined, outlet, observers)
             for service in consuming:
-                builder.add(service, reactors[service.name])
+                lanes.add(service, await self._reactors(service, store, writers[service.name], stack))
             housekeeping = Housekeeping(store, broker, self.clock, observers, self.retention_seconds)
-            worker = Worker(builder.lanes, builder.feeds, relay, housekeeping, self.stop_seconds)
+            worker = Worker(lanes.built, lanes.feeds, relay, housekeeping, self.stop_seconds)
             store.listen(worker.wake)
             emitter = AppEmitter(store, outlet, writers, owners_of(self.services), self.clock, self.ids)
             for service in self.services:
                 service.bind(emitter)
                 stack.callback(service.unbind)
             groups = {group.name for group in groups_of(consuming, broker.capabilities)}
-            self._settling = Settling(builder.lanes, groups, store, broker)
+            self._settling = Settling(lanes.built, groups, store, broker)
             stack.callback(setattr, self, "_settling", None)
             worker.start()
             stack.push_async_callback(worker.stop)
             yield
 
     async def _prepare(self, consuming: Sequence[Service], store: Store, broker: Broker) -> None:
+        """What must be there before anything is consumed: groups, the services' own tables, their manifests."""
         groups = groups_of(consuming, broker.capabilities)
         if groups:
             await broker.provision(groups)
@@ -229,12 +229,13 @@ class App:
     async def _reactors(
         self, service: Service, store: Store, writer: MessageWriter, stack: AsyncExitStack
     ) -> list[Reactor]:
+        """The reactions of one service, made ready to run with what is provided; `stack` closes both."""
         values: dict[object, object] = dict(self.provide)
         for provider in service.providers:
             if provider.type not in values:
                 values[provider.type] = await _provide(provider, stack)
         native = native_types(service.reactions, store.capabilities)
-        return [
+        reactors = [
             Reactor(
                 reaction,
                 provided={need.parameter: values[need.type] for need in reaction.needs if need.type in values},
@@ -245,6 +246,9 @@ class App:
             )
             for reaction in service.reactions
         ]
+        for reactor in reactors:
+            stack.callback(reactor.close)
+        return reactors
 
 
 class _LaneBuilder:
@@ -265,37 +269,43 @@ class _LaneBuilder:
         self._joined = joined
         self._outlet = outlet
         self._observers = observers
-        self.lanes: list[Lane] = []
+        self.built: list[Lane] = []
+        """Every lane, in the order of its service and reaction."""
         self.feeds: list[Feed] = []
+        """What fills the lanes from a broker elsewhere; none where broker and store are joined."""
 
     def add(self, service: Service, reactors: Sequence[Reactor]) -> None:
-        """The lanes of one service."""
+        """Make the lanes of one service."""
+        groups = groups_of([service], self._broker.capabilities)
         if self._joined is not None:
-            for reactor, group in zip(reactors, groups_of([service], self._broker.capabilities), strict=True):
-                changed = asyncio.Event()
-                self._lane(reactor, JoinedInlet(self._joined.subscribe(group, changed.set)), changed)
-            return
-        for group in groups_of([service], self._broker.capabilities):
-            inlets: list[InboxInlet] = []
-            for reactor in reactors:
-                if group.name in (service.name, reactor.id):
-                    changed = asyncio.Event()
-                    inlet = InboxInlet(reactor, self._app.clock, self._observers, changed.set)
-                    inlets.append(inlet)
-                    self._lane(reactor, inlet, changed)
-            subscribe = _subscriber(self._broker, group)
-            self.feeds.append(Feed(group.name, subscribe, inlets, self._app.chance, self._observers))
+            self._add_joined(self._joined, groups, reactors)
+        else:
+            for group in groups:
+                self._add_fed(group, [reactor for reactor in reactors if group.name in (service.name, reactor.id)])
+
+    def _add_joined(self, joined: JoinedBroker, groups: Sequence[Group], reactors: Sequence[Reactor]) -> None:
+        """A lane takes from the log itself: one group a reaction."""
+        for reactor, group in zip(reactors, groups, strict=True):
+            changed = asyncio.Event()
+            self._lane(reactor, JoinedInlet(joined.subscribe(group, changed.set)), changed)
+
+    def _add_fed(self, group: Group, reactors: Sequence[Reactor]) -> None:
+        """One subscription feeds the lanes of all reactions of its group."""
+        inlets: list[InboxInlet] = []
+        for reactor in reactors:
+            changed = asyncio.Event()
+            inlet = InboxInlet(reactor, self._app.clock, self._observers, changed.set)
+            inlets.append(inlet)
+            self._lane(reactor, inlet, changed)
+        subscribe = partial(self._broker.subscribe, group)
+        self.feeds.append(Feed(group.name, subscribe, inlets, self._app.chance, self._observers))
 
     def _lane(self, reactor: Reactor, inlet: Inlet, changed: asyncio.Event) -> None:
         kind = TransactionalLane if reactor.transactional else ConcurrentLane
         app = self._app
-        self.lanes.append(
+        self.built.append(
             kind(reactor, inlet, self._outlet, self._store, app.clock, app.chance, self._observers, changed)
         )
-
-
-def _subscriber(broker: Broker, group: Group) -> Callable[[], Subscription]:
-    return lambda: broker.subscribe(group)
 
 
 async def _provide(provider: Provider, stack: AsyncExitStack) -> object:

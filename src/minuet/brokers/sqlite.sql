@@ -68,9 +68,6 @@ UPDATE minuet_claims SET owner = NULL WHERE consumer = ? AND seq = ? AND owner =
 -- name: release_all
 UPDATE minuet_claims SET owner = NULL WHERE consumer = ? AND owner = ?;
 
--- name: groups
-SELECT consumer, topics, position FROM minuet_positions;
-
 -- Ids that follow from each other begin alike.
 -- name: instance_by_id
 SELECT topic, key, id, source, type, time, correlationid, causationid, traceparent, headers, body, seq
@@ -101,9 +98,6 @@ SELECT min(seq) FROM minuet_log WHERE seq > ? AND topic IN (SELECT value FROM js
 
 -- name: oldest_claim
 SELECT min(seq) FROM minuet_claims;
-
--- name: newest_bucket
-SELECT max(at) FROM minuet_log_buckets;
 
 -- name: open_bucket
 INSERT OR REPLACE INTO minuet_log_buckets (at, seq) SELECT ?, coalesce(max(seq), 0) FROM minuet_log;

@@ -56,14 +56,14 @@ class Recorder:
         self._settled: list[Parked] = []
         self.parked = False
         """Whether something was parked or fell due again."""
-        self.messages: list[Message] = []
-        self.turns: list[Turn] = []
+        self._messages: list[Message] = []
+        self._turns: list[Turn] = []
         """What observers of the commit are told; kept only when there are any."""
-        self.sees_decided = Point.DECIDED in observers.points
-        self.sees_recorded = Point.RECORDED in observers.points
-        self.sees_committed = Point.COMMITTED in observers.points
+        self._sees_decided = Point.DECIDED in observers.points
+        self._sees_recorded = Point.RECORDED in observers.points
+        self._sees_committed = Point.COMMITTED in observers.points
         self._sees_failed = Point.FAILED in observers.points
-        self._keeps = self.sees_recorded or self.sees_committed
+        self._keeps = self._sees_recorded or self._sees_committed
 
     async def handled(
         self,
@@ -73,11 +73,11 @@ class Recorder:
         outcome: Outcome = Outcome.HANDLED,
     ) -> None:
         """It is done; these are what it emitted."""
-        self.messages += messages
+        self._messages += messages
         if isinstance(subject, Parked) and subject.id:
             self._settled.append(subject)
-        if self._keeps or self.sees_decided:
-            self.tell(subject, arrival, outcome, emitted=len(messages))
+        if self._keeps or self._sees_decided:
+            self._tell(subject, arrival, outcome, emitted=len(messages))
 
     async def failed(self, subject: Delivery | Parked, arrival: Arrival | None, error: BaseException) -> bool:
         """An attempt failed: postpone it or give it up. Returns whether its key must wait from here on."""
@@ -99,7 +99,7 @@ class Recorder:
             await self._unit.parking.park([subject], state="due", due_at=due_at)
         self.parked = True
         self._counts["retries"] += 1
-        self.tell(subject, arrival, Outcome.RETRY, error=error, retry_seconds=verdict.seconds)
+        self._tell(subject, arrival, Outcome.RETRY, error=error, retry_seconds=verdict.seconds)
         return True
 
     async def give_up(self, parked: Parked, arrival: Arrival | None, reason: str, error: BaseException) -> bool:
@@ -130,11 +130,8 @@ class Recorder:
             await self._unit.parking.settle([parked], "dead", now)
         self.parked = True
         self._counts["dead_letters"] += 1
-        self.tell(parked, arrival, Outcome.DEAD, error=error, reason=reason)
+        self._tell(parked, arrival, Outcome.DEAD, error=error, reason=reason)
         return holds
-
-    def count(self, name: str, number: int = 1) -> None:
-        self._counts[name] += number
 
     async def settle(self) -> None:
         """Let go of what was parked and is handled, so that the next of its key falls due."""
@@ -145,20 +142,20 @@ class Recorder:
     async def finish(self) -> None:
         """Write what is written once a transaction: what is handled, the emitted events and the counts."""
         await self.settle()
-        if self.messages and (absorbed := await self._outlet.put(self._unit, self.messages)):
+        if self._messages and (absorbed := await self._outlet.put(self._unit, self._messages)):
             self._counts["duplicates_absorbed"] += absorbed
         for name, number in self._counts.items():
             await self._unit.counters.add(self._reactor.service, name, number)
-        if self.sees_recorded:
-            for turn in self.turns:
+        if self._sees_recorded:
+            for turn in self._turns:
                 self._observers.at(Point.RECORDED, (turn,))
 
     def committed(self) -> None:
         """The transaction is durable."""
-        if self.sees_committed and self.turns:
-            self._observers.at(Point.COMMITTED, self.turns)
+        if self._sees_committed and self._turns:
+            self._observers.at(Point.COMMITTED, self._turns)
 
-    def tell(
+    def _tell(
         self,
         subject: Delivery | Parked,
         arrival: Arrival | None,
@@ -179,8 +176,8 @@ class Recorder:
             error=_line(error) if error is not None else None,
         )
         if self._keeps:
-            self.turns.append(turn)
-        if self.sees_decided:
+            self._turns.append(turn)
+        if self._sees_decided:
             self._observers.at(Point.DECIDED, (turn,))
         if error is not None and self._sees_failed:
             self._observers.at(Point.FAILED, (turn,))

@@ -43,9 +43,6 @@ CREATE TABLE IF NOT EXISTS minuet_counters (
 
 CREATE TABLE IF NOT EXISTS minuet_manifests (service TEXT PRIMARY KEY, manifest TEXT NOT NULL) WITHOUT ROWID;
 
--- name: schema_version
-PRAGMA user_version;
-
 -- name: inbox_seen
 SELECT i.source, i.event_id FROM json_each(:identities) e
 JOIN minuet_inbox i ON i.event_id = e.value ->> 1 AND i.consumer = :consumer AND i.source = e.value ->> 0;

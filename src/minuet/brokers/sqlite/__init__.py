@@ -107,12 +107,12 @@ class SqliteBroker:
             [(last,)] = connection.execute(SQL["last"]).fetchall()
             last = last or 1
             bound = min(end, last - 1)
-            for consumer, topics, position in connection.execute(SQL["groups"]).fetchall():
-                [(waiting,)] = connection.execute(SQL["next_relevant"], (position, topics)).fetchall()
+            for group, position in map(group_and_number, connection.execute(SQL["positions"]).fetchall()):
+                [(waiting,)] = connection.execute(SQL["next_relevant"], (position, text_of(group.topics))).fetchall()
                 if waiting is not None:
                     bound = min(bound, waiting - 1)
                 elif position < last:
-                    connection.execute(SQL["move"], (last, consumer))
+                    connection.execute(SQL["move"], (last, group.name))
             [(claimed,)] = connection.execute(SQL["oldest_claim"]).fetchall()
             if claimed is not None:
                 bound = min(bound, claimed - 1)
