@@ -28,6 +28,7 @@ A broker keeps these clauses, which `minuet.testing.conformance` checks under th
 - B18 `trim` forgets only what every group has had, what is older than its bound, and what is not among `keep`.
 - B19 `provision` is idempotent and safe when several do it at once; it moves no group, and from then on its groups
   miss nothing, also while nobody is subscribed.
+- B20 `examine` tells what the broker finds in itself, and takes nothing from anybody.
 """
 
 from __future__ import annotations
@@ -176,6 +177,12 @@ class JoinedSubscription(Protocol):
 
     async def ready(self) -> bool:
         """Whether there is anything to take. Never waits."""
+        ...
+
+    async def enter(self, unit: Unit) -> None:
+        """From here until `unit` ends nobody else takes for the group. Comes before anything that is asked of the
+        store about the group's keys, so that the answer holds when deliveries are taken; `take` alone enters too.
+        """
         ...
 
     async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:

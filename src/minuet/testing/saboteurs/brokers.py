@@ -10,6 +10,7 @@ import msgspec
 
 from minuet.brokers.memory import MemoryBroker
 from minuet.ports.broker import Broker, Group, Logged, Message
+from minuet.ports.examined import Examined
 from minuet.ports.store import Store, Unit
 from minuet.testing.saboteurs.honest import HonestMemoryBroker, HonestSqliteBroker
 from minuet.testing.saboteurs.lying import Lying, LyingBroker
@@ -216,6 +217,19 @@ class MovesGroups(HonestMemoryBroker):
     """A group that is provisioned once more begins at the end."""
 
     caught_by, lie = "B19", _MovingGroups
+
+
+class _Intrusive(_Skipping):
+    async def examine(self) -> list[Examined]:
+        await self.skip([progress.group for progress in await self.honest.groups()])
+        found: list[Examined] = await self.honest.examine()
+        return found
+
+
+class TakesWhatItExamines(HonestMemoryBroker):
+    """What the broker looks at in itself is gone for its groups."""
+
+    caught_by, lie = "B20", _Intrusive
 
 
 def _in_ascii(message: Message) -> Message:

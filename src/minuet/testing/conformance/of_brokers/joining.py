@@ -13,6 +13,7 @@ from minuet.testing.conformance.claims import requires
 from minuet.testing.conformance.of_brokers.bench import SOURCE, BrokerBench, ids
 from minuet.testing.conformance.process import Prompter
 from minuet.testing.conformance.rows import add_row, create_rows, rolled_back, words_of
+from minuet.testing.conformance.suite import yielding
 
 
 class Joint:
@@ -57,10 +58,10 @@ class Joining(BrokerBench):
         return Joint(broker, joined, store)
 
     async def turn(self, joint: Joint, unit: Unit, subscription: JoinedSubscription, test: str, topic: str) -> str:
-        """One turn: take a delivery, write its id into a row, and publish an event that names it."""
+        """One turn: take a delivery, write its id into a row, and publish an event that names both."""
         [delivery] = await subscription.take(unit, 1)
         await add_row(unit, test, str(delivery.id))
-        await joint.joined.publish(unit, [self.event(topic, "a", event_id=f"after {delivery.id}")])
+        await joint.joined.publish(unit, [self.event(topic, "a", event_id=f"{test} {delivery.id}")])
         return str(delivery.id)
 
     @requires("joins")
@@ -78,7 +79,7 @@ class Joining(BrokerBench):
         assert ids(await joint.take(subscription)) == ids(batch[1:])
         assert not await subscription.ready()
         assert await outputs.ready()
-        assert ids(await joint.take(outputs)) == [f"after {first}"]
+        assert ids(await joint.take(outputs)) == [f"{test} {first}"]
         assert await words_of(joint.store, test) == [first]
 
     @requires("joins")
@@ -96,6 +97,33 @@ class Joining(BrokerBench):
         assert ids(await joint.take(subscription)) == ids(batch)
         assert await joint.take(outputs) == []
         assert await words_of(joint.store, test) == []
+
+    @requires("joins")
+    async def test_b15_turns_that_fail_take_nothing_of_their_neighbours(self) -> None:
+        """Groups that work at the same time, and fail now and then, each end with every delivery handled once: one row
+        and one output each.
+        """
+        joint = await self.joint()
+        topic = self.new_topic()
+        groups = [await self.group(joint.broker, topic) for _ in range(4)]
+        outs = [await self.group(joint.broker) for _ in groups]
+        batch = self.events(topic, 30, "a")
+        await joint.publish(batch)
+
+        async def work(number: int) -> None:
+            subscription, turns = joint.subscribe(groups[number]), 0
+            while await subscription.ready():
+                turns += 1
+                fails = (turns + number) % 3 == 0
+                async with rolled_back(joint.store) if fails else joint.store.transaction() as unit:
+                    await self.turn(joint, unit, subscription, groups[number].name, outs[number].topics[0])
+                    await yielding(turns % 3)
+
+        await self.soon(asyncio.gather(*map(work, range(4))), "four groups at work")
+        for group, out in zip(groups, outs, strict=True):
+            assert await words_of(joint.store, group.name) == sorted(map(str, ids(batch)))
+            outputs = ids(await joint.take(joint.subscribe(out), 1000))
+            assert outputs == [f"{group.name} {message.id}" for message in batch]
 
     @requires("joins")
     async def test_b15_undo_takes_back_what_was_published_since_the_mark(self) -> None:
@@ -157,7 +185,7 @@ class Joining(BrokerBench):
         assert ids(rest) == ids(batch[len(taken) :])
         assert set(seen) <= set(taken)
         assert await words_of(joint.store, test) == sorted(taken)
-        assert ids(await joint.take(joint.subscribe(out), 1000)) == [f"after {each}" for each in taken]
+        assert ids(await joint.take(joint.subscribe(out), 1000)) == [f"{test} {each}" for each in taken]
 
     async def scene_works(self, prompter: Prompter, test: str, name: str, topic: str, out_topic: str) -> None:
         """One turn after the other, each in its own transaction, until killed."""

@@ -1,4 +1,4 @@
-"""What a broker keeps, shows and may forget: B17, B18, B19."""
+"""What a broker keeps, shows and may forget: B17, B18, B19, B20."""
 
 from __future__ import annotations
 
@@ -120,6 +120,16 @@ class Keeping(BrokerBench):
         await broker.publish(batch := self.events(topic, 5, "a"))
         for group in groups:
             assert ids(await self.handle(broker.subscribe(group), 5)) == ids(batch)
+
+    async def test_b20_an_examination_takes_nothing(self) -> None:
+        """A broker tells of itself in sentences, twice the same, and nobody misses anything by that."""
+        broker = await self.broker()
+        group = await self.group(broker)
+        await broker.publish(batch := self.events(group.topics[0], 5, "a"))
+        examined = await broker.examine()
+        assert [each.subject for each in examined] == [each.subject for each in await broker.examine()]
+        assert all(each.subject and each.found for each in examined)
+        assert ids(await self.handle(broker.subscribe(group), 5)) == ids(batch)
 
     @requires("persistent")
     async def test_b19_two_brokers_provision_at_once(self) -> None:

@@ -102,6 +102,35 @@ class Committing(StoreBench):
         assert (await store.counts())[consumer] == {"times": 50}
         assert await words_of(store, consumer) == [f"{number:02}" for number in range(50)]
 
+    async def test_s01_a_unit_that_fails_takes_nothing_of_its_neighbours(self) -> None:
+        """Of units that are at work at the same time, those that raise, or whose task is cancelled, leave nothing, and
+        the others all of theirs; each is told of its own commit alone.
+        """
+        store, consumer, told = await self.store(), self.new_consumer(), list[str]()
+
+        async def work(word: str, outcome: int) -> None:
+            async with store.transaction() as unit:
+                await self.write(unit, consumer, word)
+                unit.after_commit(lambda: told.append(word))
+                await yielding(outcome)
+                if outcome == 1:
+                    raise ValueError(word)
+                if outcome == 2:
+                    await asyncio.Event().wait()
+
+        for lot in range(4):
+            tasks = {f"{lot}-{number:02}": number % 4 for number in range(16)}
+            working = {word: asyncio.create_task(work(word, outcome)) for word, outcome in tasks.items()}
+            cancelling = [working[word] for word, outcome in tasks.items() if outcome == 2]
+            await yielding(50)
+            for task in cancelling:
+                await cancelled(task)
+            await self.soon(asyncio.gather(*working.values(), return_exceptions=True), "sixteen units")
+        words = [f"{lot}-{number:02}" for lot in range(4) for number in range(16)]
+        good = [word for word in words if int(word[2:]) % 4 in (0, 3)]
+        await self.assert_written(store, consumer, good, [word for word in words if word not in good])
+        assert sorted(told) == good
+
     @requires("persistent")
     async def test_s01_a_process_killed_before_its_commit_leaves_nothing(self) -> None:
         """Killed at the end of its block, a process has written nothing, and its store is there for others."""

@@ -206,6 +206,26 @@ class Waiting(StoreBench):
         return found
 
     @requires("shared")
+    async def test_s09_a_process_that_was_taken_for_dead_runs_nothing_any_more(self) -> None:
+        """What was reclaimed from it is the process's that runs it now, and not its own, should it live after all."""
+        store, consumer = await self.store(), self.new_consumer()
+        late = await self.store()
+        parked = await self.park(late, self.delivery(consumer, "fresh", attempts=1), state="running")
+        ids = {each.id for each in parked}
+        assert (await self.running(late, ids), await self.running(store, ids)) == (ids, set[int]())
+        await late.close()
+        assert await self._reclaimed(store, consumer, 1) == {"fresh": 2}
+        await late.open()
+        assert (await self.running(late, ids), await self.running(store, ids)) == (set[int](), ids)
+        await self.settle(store, *parked)
+        assert await self.running(store, ids) == set()
+
+    async def running(self, store: Store, ids: set[int]) -> set[int]:
+        """Which of these this store's process is running."""
+        async with store.transaction() as unit:
+            return await unit.parking.running(sorted(ids))
+
+    @requires("shared")
     async def test_s10_what_a_living_process_runs_is_its_own(self) -> None:
         """While the process that runs a delivery lives, nobody else is given it, however often they reclaim; once it is
         settled there, nobody ever is.
