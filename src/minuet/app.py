@@ -33,8 +33,9 @@ from minuet.ports.observer import Observer
 from minuet.ports.store import Store
 from minuet.runtime.concurrent import ConcurrentLane
 from minuet.runtime.emitting import AppEmitter
+from minuet.runtime.feed import Feed
 from minuet.runtime.housekeeping import Housekeeping
-from minuet.runtime.inlets import Feed, InboxInlet, Inlet, JoinedInlet
+from minuet.runtime.inlets import InboxInlet, Inlet, JoinedInlet
 from minuet.runtime.lanes import Lane
 from minuet.runtime.observing import Observers
 from minuet.runtime.outlets import JoinedOutlet, OutboxOutlet, Outlet

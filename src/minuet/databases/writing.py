@@ -35,7 +35,7 @@ SPOILED = "A statement of another reaction took back the transaction that was sh
 Callback = Callable[[], None]
 
 
-class Group:
+class SharedTransaction:
     """The rounds of one transaction that is open now."""
 
     __slots__ = ("began", "callbacks", "durable", "rounds")
@@ -60,24 +60,24 @@ class WriteQueue:
         self._lock = lock
         self._turn = asyncio.Lock()
         self._waiting = 0
-        self._group: Group | None = None
+        self._shared: SharedTransaction | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="minuet-sqlite")
 
     def __repr__(self) -> str:
-        return f"<WriteQueue, {self._waiting} waiting, {'open' if self._group else 'idle'}>"
+        return f"<WriteQueue, {self._waiting} waiting, {'open' if self._shared else 'idle'}>"
 
     async def close(self) -> None:
         """Wait for the last round, and let nobody write any more."""
         await self._turn.acquire()
-        if self._group is not None:
-            self._commit(self._group)
+        if self._shared is not None:
+            self._commit(self._shared)
         self._thread.shutdown(wait=False)
 
     async def quietly(self, look: Callable[[], list[tuple[object, ...]]]) -> list[tuple[object, ...]]:
         """Look at the database between two transactions, on the connection that writes it."""
         async with self._turn:
-            if self._group is not None:
-                self._commit(self._group)
+            if self._shared is not None:
+                self._commit(self._shared)
             return look()
 
     async def acquire(self, *, alone: bool = False) -> None:
@@ -88,12 +88,12 @@ class WriteQueue:
         finally:
             self._waiting -= 1
         try:
-            if self._group is not None and alone:
-                self._commit(self._group)
-            if self._group is None:
+            if self._shared is not None and alone:
+                self._commit(self._shared)
+            if self._shared is None:
                 await self._begin()
-                self._group = Group(asyncio.get_running_loop().time())
-            elif self._group.rounds:
+                self._shared = SharedTransaction(asyncio.get_running_loop().time())
+            elif self._shared.rounds:
                 self.connection.execute(MARK)
         except BaseException:
             self._turn.release()
@@ -103,80 +103,80 @@ class WriteQueue:
         """End a round. With `commit`, return when its rows are durable and its callbacks were called; without, its rows
         are gone.
         """
-        group = self._group
-        assert group is not None
+        shared = self._shared
+        assert shared is not None
         try:
             if not commit:
-                self._take_back(group)
-            elif group.rounds:
+                self._take_back(shared)
+            elif shared.rounds:
                 self.connection.execute(RELEASE)
         except sqlite3.Error as error:
             # The transaction itself is gone (the disk is full, say), and with it the rounds before this one.
-            self._fail(group, error if self.connection.in_transaction else TransactionLost(SPOILED))
+            self._fail(shared, error if self.connection.in_transaction else TransactionLost(SPOILED))
             self._turn.release()
             if commit:
                 raise
             return
         if commit:
-            group.rounds += 1
-            group.callbacks += callbacks
-        if self._group is None or not self._goes_on(group, alone=alone):
+            shared.rounds += 1
+            shared.callbacks += callbacks
+        if self._shared is None or not self._goes_on(shared, alone=alone):
             try:
-                if self._group is not None:
-                    self._commit(group)
+                if self._shared is not None:
+                    self._commit(shared)
             finally:
                 self._turn.release()
             return
-        durable = group.durable = group.durable or asyncio.get_running_loop().create_future()
+        durable = shared.durable = shared.durable or asyncio.get_running_loop().create_future()
         self._turn.release()
-        asyncio.get_running_loop().call_soon(self._commit_if_left, group)
+        asyncio.get_running_loop().call_soon(self._commit_if_left, shared)
         if commit:
             await asyncio.shield(durable)
 
-    def _goes_on(self, group: Group, *, alone: bool) -> bool:
+    def _goes_on(self, shared: SharedTransaction, *, alone: bool) -> bool:
         """Whether somebody waits who may go on in this transaction."""
-        if not self._waiting or alone or group.rounds >= MOST_ROUNDS:
+        if not self._waiting or alone or shared.rounds >= MOST_ROUNDS:
             return False
-        return asyncio.get_running_loop().time() - group.began < LONGEST_SECONDS
+        return asyncio.get_running_loop().time() - shared.began < LONGEST_SECONDS
 
-    def _commit_if_left(self, group: Group) -> None:
+    def _commit_if_left(self, shared: SharedTransaction) -> None:
         """Whoever was to go on did not come."""
-        if self._group is group and not self._turn.locked():
-            self._commit_quietly(group)
+        if self._shared is shared and not self._turn.locked():
+            self._commit_quietly(shared)
 
-    def _commit_quietly(self, group: Group) -> None:
+    def _commit_quietly(self, shared: SharedTransaction) -> None:
         with contextlib.suppress(sqlite3.Error):  # those who wait for it are told
-            self._commit(group)
+            self._commit(shared)
 
-    def _commit(self, group: Group) -> None:
+    def _commit(self, shared: SharedTransaction) -> None:
         try:
             self.connection.execute(COMMIT)
         except sqlite3.Error as error:
-            self._fail(group, error)
+            self._fail(shared, error)
             raise
         self._end()
-        for callback in group.callbacks:
+        for callback in shared.callbacks:
             callback()
-        if group.durable is not None and not group.durable.done():
-            group.durable.set_result(None)
+        if shared.durable is not None and not shared.durable.done():
+            shared.durable.set_result(None)
 
-    def _take_back(self, group: Group) -> None:
-        if group.rounds:
+    def _take_back(self, shared: SharedTransaction) -> None:
+        if shared.rounds:
             self.connection.execute(UNDO)
             self.connection.execute(RELEASE)
         else:
             self._roll_back()
             self._end()
 
-    def _fail(self, group: Group, error: Exception) -> None:
+    def _fail(self, shared: SharedTransaction, error: Exception) -> None:
         self._roll_back()
         self._end()
-        if group.durable is not None and not group.durable.done():
-            group.durable.set_exception(error)
-            group.durable.exception()  # it may be that nobody waits any more
+        if shared.durable is not None and not shared.durable.done():
+            shared.durable.set_exception(error)
+            shared.durable.exception()  # it may be that nobody waits any more
 
     def _end(self) -> None:
-        self._group = None
+        self._shared = None
         if self._lock is not None:
             self._lock.release()
 

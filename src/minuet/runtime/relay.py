@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-from minuet.policies.retry import Retry
 from minuet.ports.broker import Broker
 from minuet.ports.clock import Chance
 from minuet.ports.observer import Point, Turn
 from minuet.ports.store import Owed, Store
+from minuet.runtime.feed import RECONNECT
 from minuet.runtime.observing import Observers
 
 BATCH = 256
-RECONNECT = Retry(times=1_000_000, first_seconds=0.1, most_seconds=10.0)
-"""How a broker that refuses is asked again."""
+"""How many messages are published together at most."""
 
 
 class Relay:

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 
 from minuet.runtime.concurrent import ConcurrentLane
+from minuet.runtime.feed import Feed
 from minuet.runtime.housekeeping import Housekeeping
-from minuet.runtime.inlets import Feed
 from minuet.runtime.lanes import Lane
 from minuet.runtime.relay import Relay
 

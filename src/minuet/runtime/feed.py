@@ -1,0 +1,124 @@
+"""From a broker elsewhere into the inlets of one service: received, handed out, acknowledged once it is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from minuet.errors import BrokerClosed
+from minuet.policies.retry import Retry
+from minuet.ports.broker import Delivery, Subscription
+from minuet.ports.clock import Chance
+from minuet.ports.observer import Point, Turn
+from minuet.runtime.inlets import InboxInlet
+from minuet.runtime.observing import Observers
+
+RECONNECT = Retry(times=1_000_000, first_seconds=0.1, most_seconds=10.0)
+"""How a broker that went away is asked again."""
+OUTSTANDING = 1024
+"""How many deliveries a service holds that are not acknowledged; the rest stays with the broker."""
+
+
+class Feed:
+    """One service's subscription, fanned out to its reactions; acknowledged when each of them has recorded it."""
+
+    def __init__(
+        self,
+        name: str,
+        subscribe: Callable[[], Subscription],
+        inlets: Sequence[InboxInlet],
+        chance: Chance,
+        observers: Observers,
+    ) -> None:
+        self._name = name
+        self._subscribe = subscribe
+        self._inlets = tuple(inlets)
+        self._chance = chance
+        self._observers = observers
+        self._open: dict[int, tuple[Delivery, int]] = {}
+        """By the delivery's identity, for each that this subscription has open: how many reactions have yet to record
+        it. What an earlier subscription received is not among them, even under the same token."""
+        self._done: list[Delivery] = []
+        self._changed = asyncio.Event()
+        self._stopping = False
+        for inlet in inlets:
+            inlet.bind(self._settled)
+
+    def __repr__(self) -> str:
+        return f"<Feed {self._name}, {len(self._open)} outstanding>"
+
+    async def run(self) -> None:
+        """Receive and acknowledge until stopped; a broker that goes away is asked again, later each time."""
+        failures = 0
+        while not self._stopping:
+            subscription = self._subscribe()
+            try:
+                await self._pump(subscription)
+                failures = 0
+            except BrokerClosed:
+                return
+            except Exception as error:  # whatever a client library raises: the feed must outlive it
+                failures += 1
+                self._observers.trouble(f"receiving for {self._name}", error)
+                await asyncio.sleep(RECONNECT.delay(failures + 1, self._chance.random()) or 0.0)
+            finally:
+                self._open.clear()
+                self._done.clear()
+                for inlet in self._inlets:
+                    inlet.forget()
+                await self._close(subscription)
+
+    async def _close(self, subscription: Subscription) -> None:
+        try:
+            await subscription.close()
+        except Exception as error:  # it is given up either way
+            self._observers.trouble(f"closing the subscription of {self._name}", error)
+
+    def stop(self) -> None:
+        """Receive no more. What was recorded is still acknowledged."""
+        self._stopping = True
+        self._changed.set()
+
+    async def _pump(self, subscription: Subscription) -> None:
+        receiving: asyncio.Task[Sequence[Delivery]] | None = None
+        try:
+            while not (self._stopping and not self._done):
+                self._changed.clear()
+                if self._done:
+                    await self._acknowledge(subscription)
+                if receiving is None and not self._stopping and len(self._open) < OUTSTANDING:
+                    receiving = asyncio.ensure_future(subscription.receive(OUTSTANDING - len(self._open)))
+                    receiving.add_done_callback(lambda _: self._changed.set())
+                await self._changed.wait()
+                if receiving is not None and receiving.done():
+                    self._hand_out(receiving.result())
+                    receiving = None
+        finally:
+            if receiving is not None:
+                receiving.cancel()
+
+    async def _acknowledge(self, subscription: Subscription) -> None:
+        done, self._done = self._done, []
+        await subscription.acknowledge(done)
+        if Point.ACKNOWLEDGED in self._observers.points:
+            self._observers.at(
+                Point.ACKNOWLEDGED,
+                [Turn(reaction=self._name, place="", topic=d.topic, event_id=d.id, key=d.key) for d in done],
+            )
+
+    def _hand_out(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            reactions = sum(delivery.topic in inlet.topics for inlet in self._inlets)
+            self._open[id(delivery)] = (delivery, reactions)
+        for inlet in self._inlets:
+            if offered := [delivery for delivery in deliveries if delivery.topic in inlet.topics]:
+                inlet.offer(offered)
+
+    def _settled(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            _, left = self._open.pop(id(delivery), (delivery, 0))
+            if left > 1:
+                self._open[id(delivery)] = (delivery, left - 1)
+            elif left == 1:
+                self._done.append(delivery)
+        self._changed.set()
