@@ -46,7 +46,7 @@ class Running:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(json.loads(line))
-            if self.lines[-1]["event"] == event:
+            if self.lines[-1].get("event") == event:
                 return self.lines[-1]
         raise AssertionError(f"It ended without {event!r}: {self.lines}\n{self.errors()}")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
+import sysconfig
 import traceback
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ import minuet
 
 PACKAGE = Path(minuet.__file__).parent
 EXAMPLES = PACKAGE / "examples"
-IMPORT_SYSTEM = Path(importlib.__file__).parent
+LIBRARIES = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 WIDTH_WITHOUT_TERMINAL = 10_000
 
 
@@ -68,18 +68,17 @@ def pairs(rows: list[tuple[str, object]]) -> Text:
 
 
 def users_frames(error: BaseException) -> str:
-    """The traceback of an error without minuet's frames and the import system's: what the user wrote."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<") and not is_ours(Path(frame.filename))
-    ]
+    """The traceback of an error from where the user's own code begins, without minuet's frames."""
+    frames = traceback.extract_tb(error.__traceback__)
+    begins = next((number for number, frame in enumerate(frames) if is_users(frame)), len(frames))
+    kept = [frame for frame in frames[begins:] if is_users(frame) or not Path(frame.filename).is_relative_to(PACKAGE)]
     said = traceback.format_exception_only(error)
-    return "".join([*traceback.format_list(frames), *said]).rstrip()
+    return "".join([*traceback.format_list(kept), *said]).rstrip()
 
 
-def is_ours(file: Path) -> bool:
-    """Whether a file is minuet's own or the import system's; the examples count as a user's."""
-    if file.is_relative_to(IMPORT_SYSTEM):
-        return True
-    return file.is_relative_to(PACKAGE) and not file.is_relative_to(EXAMPLES)
+def is_users(frame: traceback.FrameSummary) -> bool:
+    """Whether a frame is of a user's code: no library's, and minuet's only where it is an example."""
+    file = Path(frame.filename)
+    if file.is_relative_to(PACKAGE):
+        return file.is_relative_to(EXAMPLES)
+    return file.is_absolute() and not any(file.is_relative_to(library) for library in LIBRARIES)
