@@ -1,9 +1,17 @@
-"""The relay: what the outbox owes goes to the broker, in order, in batches, outside any transaction."""
+"""The relay: what the outbox owes goes to the broker, in order, in batches, outside any transaction.
+
+A broker that is away loses nothing: rows keep their place. A broker that refuses one message holds up that message and
+those of its key alone: it stays owed, is said each time, and is tried again, later each time.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
+import msgspec
+
+from minuet.errors import BrokerUnavailable
 from minuet.ports.broker import Broker
 from minuet.ports.clock import Chance
 from minuet.ports.observer import Point, Turn
@@ -13,6 +21,15 @@ from minuet.runtime.observing import Observers
 
 BATCH = 256
 """How many messages are published together at most."""
+MOST_REFUSED = 100
+"""How many messages a broker refuses one by one; one that refuses more is away."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A message that the broker would not take: how often, and when, by the loop's time, it is tried again."""
+
+    times: int
+    again_at: float
 
 
 class Relay:
@@ -24,10 +41,15 @@ class Relay:
         self._chance = chance
         self._observers = observers
         self._changed = asyncio.Event()
-        self._stopping = False
+        self._stopping = asyncio.Event()
+        self._refusals: dict[int, Refusal] = {}
+        self._published: list[Owed] = []
+        """With the broker, and not written down as such yet."""
+        self._left: list[Owed] = []
+        """Held, not published, and not given back yet."""
 
     def __repr__(self) -> str:
-        return f"<Relay from {self._store!r} to {self._broker!r}>"
+        return f"<Relay from {self._store!r} to {self._broker!r}, {len(self._refusals)} refused>"
 
     def wake(self) -> None:
         """Something may be owed."""
@@ -35,35 +57,120 @@ class Relay:
 
     def stop(self) -> None:
         """Publish what is owed now, then end."""
-        self._stopping = True
+        self._stopping.set()
         self.wake()
 
     async def run(self) -> None:
-        """Relay until stopped. A broker that is away loses nothing: rows keep their place."""
+        """Relay until stopped."""
         failures = 0
         while True:
             self._changed.clear()
             try:
-                if owed := await self._store.claim_owed(BATCH):
-                    await self._publish(owed)
+                await self._write_down()
+                if await self._step():
                     failures = 0
-                elif self._stopping:
+                elif self._stopping.is_set():
                     return
                 else:
-                    await self._changed.wait()
+                    await _wait(self._changed, self._seconds_to_next())
             except Exception as error:  # whatever a client library raises: the relay must outlive it
                 failures += 1
                 self._observers.trouble(f"publishing from {self._store!r}", error)
-                if self._stopping:
+                if self._stopping.is_set():
                     return
-                await asyncio.sleep(RECONNECT.delay(failures + 1, self._chance.random()) or 0.0)
+                await _wait(self._stopping, RECONNECT.delay(failures + 1, self._chance.random()))
 
-    async def _publish(self, owed: list[Owed]) -> None:
+    async def _step(self) -> bool:
+        """Publish a batch. Returns whether there was one."""
+        self._left = await self._store.claim_owed(BATCH + len(self._refusals))
+        ready = self._ready(self._left)
         try:
-            await self._broker.publish([row.message for row in owed])
-        except BaseException:
-            await asyncio.shield(self._store.unclaim(owed))
+            if ready:
+                await self._publish(ready)
+        finally:
+            await asyncio.shield(self._write_down())
+        return bool(ready)
+
+    async def _write_down(self) -> None:
+        """Say in the store what became of the rows that this relay holds."""
+        if self._published:
+            await self._store.paid(self._published)
+            self._published = []
+        if self._left:
+            await self._store.unclaim(self._left)
+            self._left = []
+
+    def _ready(self, owed: Sequence[Owed]) -> list[Owed]:
+        """Those whose time has come: no refused one before its time, and nothing of its key behind it."""
+        if not self._refusals:
+            return list(owed)
+        now = asyncio.get_running_loop().time()
+        there = {row.id for row in owed}
+        self._refusals = {number: refusal for number, refusal in self._refusals.items() if number in there}
+        blocked: set[tuple[str, str]] = set()
+        ready: list[Owed] = []
+        for row in owed:
+            refusal = self._refusals.get(row.id)
+            if refusal is not None and refusal.again_at > now:
+                blocked.update(_order(row))
+            elif blocked.isdisjoint(_order(row)):
+                ready.append(row)
+        return ready
+
+    async def _publish(self, rows: Sequence[Owed]) -> None:
+        try:
+            await self._broker.publish([row.message for row in rows])
+        except BrokerUnavailable:
             raise
+        except Exception as error:  # of all or of one: which, is seen one by one
+            if len(rows) == 1:
+                self._refuse(rows[0], error)
+            else:
+                await self._publish_each(rows)
+        else:
+            self._note(rows)
+
+    async def _publish_each(self, rows: Sequence[Owed]) -> None:
+        blocked: set[tuple[str, str]] = set()
+        for row in rows:
+            if not blocked.isdisjoint(_order(row)):
+                continue
+            try:
+                await self._broker.publish([row.message])
+            except BrokerUnavailable:
+                raise
+            except Exception as error:  # this one, then
+                self._refuse(row, error)
+                blocked.update(_order(row))
+            else:
+                self._note([row])
+
+    def _refuse(self, row: Owed, error: Exception) -> None:
+        """Try this one again later, and go on with others; when there are too many of its kind, the broker is away."""
+        before = self._refusals.get(row.id)
+        if before is None and len(self._refusals) >= MOST_REFUSED:
+            self._refusals.clear()
+            raise error
+        times = before.times + 1 if before is not None else 1
+        again_at = asyncio.get_running_loop().time() + (RECONNECT.delay(times + 1, self._chance.random()) or 0.0)
+        self._refusals[row.id] = Refusal(times, again_at)
+        about = f"{row.message.topic} {row.message.id}, refused {times} times"
+        self._observers.trouble(f"publishing from {self._store!r}: {about}", error)
+
+    def _seconds_to_next(self) -> float | None:
+        """How long until a refused one is tried again; None when there is none."""
+        if not self._refusals:
+            return None
+        earliest = min(refusal.again_at for refusal in self._refusals.values())
+        return max(0.0, earliest - asyncio.get_running_loop().time())
+
+    def _note(self, rows: Sequence[Owed]) -> None:
+        """These are with the broker."""
+        for row in rows:
+            self._refusals.pop(row.id, None)
+        there = {row.id for row in rows}
+        self._published += rows
+        self._left = [row for row in self._left if row.id not in there]
         if Point.PUBLISHED in self._observers.points:
             self._observers.at(
                 Point.PUBLISHED,
@@ -71,11 +178,24 @@ class Relay:
                     Turn(
                         reaction="outbox",
                         place="",
-                        topic=o.message.topic,
-                        event_id=o.message.id,
-                        key=o.message.key,
+                        topic=row.message.topic,
+                        event_id=row.message.id,
+                        key=row.message.key,
                     )
-                    for o in owed
+                    for row in rows
                 ],
             )
-        await self._store.paid(owed)
+
+
+def _order(row: Owed) -> list[tuple[str, str]]:
+    """What it must keep its order with: the topic and key, nothing without a key."""
+    return [] if row.message.key is None else [(row.message.topic, row.message.key)]
+
+
+async def _wait(event: asyncio.Event, seconds: float | None) -> None:
+    """Until it is set, or until the time is up."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
