@@ -69,6 +69,7 @@ class ConcurrentLane(Lane):
         try:
             async with self.store.transaction() as unit:
                 recorder = Recorder(self.reactor, unit, self.outlet, self.clock, self.chance, self.observers)
+                await self.inlet.enter(unit)
                 for one in await self._still_ours(unit, ran):
                     await self._record(unit, recorder, one)
                 await recorder.settle()

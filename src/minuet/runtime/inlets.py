@@ -22,6 +22,10 @@ class Inlet(Protocol):
         """Whether there is anything to take. Never waits."""
         ...
 
+    async def enter(self, unit: Unit) -> None:
+        """Nobody else takes from the same stream until `unit` ends."""
+        ...
+
     async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:
         """The next deliveries that the reaction has not had."""
         ...
@@ -32,6 +36,7 @@ class JoinedInlet:
 
     def __init__(self, subscription: JoinedSubscription) -> None:
         self.ready = subscription.ready
+        self.enter = subscription.enter
         self.take = subscription.take
 
 
@@ -61,6 +66,9 @@ class InboxInlet:
 
     async def ready(self) -> bool:
         return bool(self._waiting)
+
+    async def enter(self, unit: Unit) -> None:
+        """What the broker gave to this process, it gave to nobody else."""
 
     async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:
         batch = self._waiting[:limit]

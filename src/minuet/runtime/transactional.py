@@ -41,6 +41,7 @@ class TransactionalLane(Lane):
             began = asyncio.get_running_loop().time()
             recorder = Recorder(self.reactor, unit, self.outlet, self.clock, self.chance, self.observers)
             consumer = self.reactor.id
+            await self.inlet.enter(unit)
             busy = await unit.parking.busy(consumer)
             due = await unit.parking.due(consumer, self.clock.now(), BATCH, run=False) if busy else ()
             if not taken:

@@ -116,6 +116,9 @@ class SqliteJoinedSubscription:
             self._loaded = newest
             self._unseen = True
 
+    async def enter(self, unit: Unit) -> None:
+        """Whoever writes a SQLite file is alone."""
+
     async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:
         connection = unit.native
         assert isinstance(connection, sqlite3.Connection)

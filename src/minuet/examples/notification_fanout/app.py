@@ -77,7 +77,7 @@ async def count(customer: CustomerRegistered, tx: Transaction) -> None:
     """Count the customer. A registration that is delivered twice counts once."""
     await tx.execute(
         """INSERT INTO analytics_registrations VALUES (?, 1)
-           ON CONFLICT (country) DO UPDATE SET customers = customers + 1""",
+           ON CONFLICT (country) DO UPDATE SET customers = analytics_registrations.customers + 1""",
         (customer.country,),
     )
 

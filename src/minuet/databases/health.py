@@ -1,0 +1,55 @@
+"""What a PostgreSQL database says when it is looked at: its version, how it commits, and who holds the log back."""
+
+from __future__ import annotations
+
+from minuet.databases.postgres import PostgresDatabase
+from minuet.ports.examined import Examined
+
+LONG_SECONDS = 5.0
+"""How long a transaction may be open before it is said that it holds the log back."""
+
+_OLDEST = """
+SELECT pid, coalesce(usename, ''), coalesce(application_name, ''), coalesce(datname, ''),
+    extract(epoch FROM clock_timestamp() - xact_start)::float8
+FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY backend_xid::text::bigint LIMIT 1"""
+_PREPARED = "SELECT gid, extract(epoch FROM clock_timestamp() - prepared)::float8 FROM pg_prepared_xacts"
+
+
+async def examine(database: PostgresDatabase) -> list[Examined]:
+    """Everything that is looked at, well or not."""
+    [(version, durable, flushed)] = await database.read(
+        "SELECT current_setting('server_version'), current_setting('synchronous_commit'), current_setting('fsync')"
+    )
+    found = [Examined(subject="postgres.version", well=True, found=f"PostgreSQL is {version}.")]
+    safe = durable != "off" and flushed == "on"
+    found.append(
+        Examined(
+            subject="postgres.durability",
+            well=safe,
+            found=f"synchronous_commit is {durable} and fsync is {flushed}.",
+            advice=None if safe else "A power cut may take commits that minuet took for durable. Switch both on.",
+        )
+    )
+    found.append(await _horizon(database))
+    return found
+
+
+async def _horizon(database: PostgresDatabase) -> Examined:
+    for gid, seconds in await database.read(_PREPARED):
+        if seconds > LONG_SECONDS:
+            return _held(f"the prepared transaction {gid!r}", seconds, f"ROLLBACK PREPARED '{gid}' or commit it.")
+    for pid, user, program, place, seconds in await database.read(_OLDEST):
+        if seconds is not None and seconds > LONG_SECONDS:
+            who = f"a transaction of {user or 'somebody'} ({program or 'no program name'}, process {pid}, in {place})"
+            return _held(who, seconds, f"End that transaction, or SELECT pg_terminate_backend({pid}).")
+    return Examined(subject="postgres.horizon", well=True, found="No long transaction holds the log back.")
+
+
+def _held(who: str, seconds: float, advice: str) -> Examined:
+    return Examined(
+        subject="postgres.horizon",
+        well=False,
+        found=f"{who[0].upper()}{who[1:]} has been open for {seconds:.0f} seconds and has written: what was published "
+        "since it began is read only once it ends, so that nothing is passed over.",
+        advice=advice,
+    )

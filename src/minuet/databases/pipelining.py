@@ -1,0 +1,262 @@
+"""Statements on one PostgreSQL connection: those that are there at the same time share a round trip.
+
+libpq's pipeline mode, through psycopg's `pq` module: what is sent while a flight is under way waits, and goes together
+with the next one. Each statement has its own result, row count and error; after an error the rest of its flight is not
+performed. See decision 12.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import pq
+from psycopg.adapt import Transformer
+from psycopg.errors import error_from_result
+
+from minuet.databases.encoding import encoded
+
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGresult
+
+Row = tuple[Any, ...]
+STALE = (psycopg.errors.FeatureNotSupported, psycopg.errors.InvalidSqlStatementName)
+"""What the server says of a statement that was prepared and does not fit any more: a column was added, a pool between
+us and it has forgotten. It is prepared anew the next time."""
+MOST_PREPARED = 1000
+"""How many statements a connection keeps prepared; others are parsed each time."""
+
+
+class Statement:
+    """A statement under way, and the future of its result."""
+
+    __slots__ = ("binary", "done", "names", "sql", "values")
+
+    def __init__(self, sql: str, values: Sequence[object], done: asyncio.Future[PGresult], *, binary: bool) -> None:
+        self.sql = sql
+        self.values = values
+        self.done = done
+        self.binary = binary
+
+
+class Line:
+    """One connection, on which statements are sent. Without `prepares` it leaves nothing prepared behind."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any], *, prepares: bool = True) -> None:
+        self.connection = connection
+        self._pg = connection.pgconn
+        self._prepares = prepares
+        self._prepared: dict[str, bytes] = {}
+        self._waiting: list[Statement] = []
+        self._flight: deque[Statement | str] = deque()
+        """What results are awaited of, in order; a text is a statement that is being prepared."""
+        self._flying = False
+        self._launching = False
+        self._error: psycopg.Error | None = None
+        self._loop = asyncio.get_running_loop()
+        self._quiet: list[asyncio.Future[None]] = []
+        self._decoding = Transformer(connection)
+
+    def __repr__(self) -> str:
+        return f"<Line {self._pg.backend_pid if self.usable else 'lost'}, {len(self._waiting)} waiting>"
+
+    @property
+    def usable(self) -> bool:
+        """Whether the connection stands, and nothing is under way."""
+        return self._pg.status == pq.ConnStatus.OK and not self.busy
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._flying or self._waiting)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no transaction is open."""
+        return self._pg.transaction_status == pq.TransactionStatus.IDLE
+
+    # -- sending
+
+    def send(self, sql: str, *values: object, binary: bool = True) -> asyncio.Future[PGresult]:
+        """Perform a statement with the next flight. Nobody need wait for it: what follows fails if it does."""
+        done: asyncio.Future[PGresult] = self._loop.create_future()
+        done.add_done_callback(_looked_at)
+        self._waiting.append(Statement(sql, values, done, binary=binary))
+        if not self._flying and not self._launching:
+            self._launching = True
+            self._loop.call_soon(self._launch)
+        return done
+
+    def post(self, sql: str, *values: object) -> None:
+        """The same, for whoever does not wait."""
+        _ = self.send(sql, *values)
+
+    async def changed(self, sql: str, *values: object) -> int:
+        """Perform a statement; how many rows it changed."""
+        return (await self.send(sql, *values)).command_tuples or 0
+
+    async def rows(self, sql: str, *values: object) -> list[Row]:
+        """Perform a query; its rows."""
+        return self.decoded(await self.send(sql, *values))
+
+    def decoded(self, result: PGresult) -> list[Row]:
+        """The rows of a result."""
+        self._decoding.set_pgresult(result)
+        return self._decoding.load_rows(0, result.ntuples, tuple)
+
+    async def quiet(self) -> None:
+        """Wait until nothing is under way, so that somebody else may use the connection."""
+        while self.busy:
+            done: asyncio.Future[None] = self._loop.create_future()
+            self._quiet.append(done)
+            await done
+
+    def _launch(self) -> None:
+        self._launching = False
+        if self._flying or not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        pg = self._pg
+        self._flying, self._error = True, None
+        try:
+            pg.enter_pipeline_mode()
+            for statement in waiting:
+                try:
+                    values = [encoded(value) for value in statement.values]
+                    sql = statement.sql.encode()
+                except Exception as error:  # noqa: BLE001  # told to whoever sent it; the rest must not go without it
+                    self._error = _as_psycopg(error)
+                    if not statement.done.done():
+                        statement.done.set_exception(error)
+                    break
+                self._send(statement, sql, values)
+            pg.pipeline_sync()
+            self._loop.add_reader(pg.socket, self._readable)
+            if pg.flush():
+                self._loop.add_writer(pg.socket, self._writable)
+        except psycopg.Error as error:
+            self._lost(error, waiting)
+            return
+        self._unsent(waiting)
+
+    def _send(self, statement: Statement, sql: bytes, values: list[tuple[bytes | None, int]]) -> None:
+        pg, data, formats = self._pg, [value for value, _ in values], [form for _, form in values]
+        name = self._prepared.get(statement.sql)
+        if name is None and self._prepares and len(self._prepared) < MOST_PREPARED:
+            name = self._prepared[statement.sql] = b"minuet_%d" % len(self._prepared)
+            pg.send_prepare(name, sql)
+            self._flight.append(statement.sql)
+        if name is not None:
+            pg.send_query_prepared(name, data, formats, statement.binary)
+        else:
+            pg.send_query_params(sql, data, None, formats, statement.binary)
+        self._flight.append(statement)
+
+    def _unsent(self, waiting: Sequence[Statement]) -> None:
+        """What came after a statement that could not be sent is not performed either."""
+        if self._error is not None:
+            flying = set(map(id, self._flight))
+            for statement in waiting:
+                if id(statement) not in flying and not statement.done.done():
+                    statement.done.set_exception(self._error)
+
+    # -- receiving
+
+    def _writable(self) -> None:
+        try:
+            if not self._pg.flush():
+                self._loop.remove_writer(self._pg.socket)
+        except psycopg.Error as error:
+            self._lost(error)
+
+    def _readable(self) -> None:
+        pg = self._pg
+        try:
+            pg.consume_input()
+            if pg.flush() == 0:
+                self._loop.remove_writer(pg.socket)
+            while not pg.is_busy():
+                result = pg.get_result()
+                if result is None:
+                    continue
+                if result.status == pq.ExecStatus.PIPELINE_SYNC:
+                    self._landed()
+                    return
+                self._told(result)
+        except psycopg.Error as error:
+            self._lost(error)
+
+    def _told(self, result: PGresult) -> None:
+        subject = self._flight.popleft()
+        good = result.status in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
+        if not good and self._error is None:
+            self._error = error_from_result(result)
+        if isinstance(subject, str):
+            if not good:
+                self._forget(subject)
+            return
+        if not good and isinstance(self._error, STALE):
+            self._forget(subject.sql)
+        if not subject.done.done():
+            if good:
+                subject.done.set_result(result)
+            else:
+                assert self._error is not None
+                subject.done.set_exception(self._error)
+
+    def _forget(self, sql: str) -> None:
+        """It was not prepared. Its name is not used again: numbers go by how many there were."""
+        self._prepared.pop(sql, None)
+        self._prepared[f"-- refused: {len(self._prepared)}"] = b""
+
+    def _landed(self) -> None:
+        self._flying = False
+        self._loop.remove_reader(self._pg.socket)
+        self._pg.exit_pipeline_mode()
+        if self._waiting:
+            self._launch()
+        if not self.busy:
+            self._tell_quiet()
+
+    def _tell_quiet(self) -> None:
+        for done in self._quiet:
+            if not done.done():
+                done.set_result(None)
+        self._quiet.clear()
+
+    def _lost(self, error: psycopg.Error, more: Sequence[Statement] = ()) -> None:
+        """The connection is gone, and with it what was under way."""
+        everybody = [*(one for one in self._flight if isinstance(one, Statement)), *more, *self._waiting]
+        self._flight.clear()
+        self._waiting = []
+        self._flying = False
+        self.abandon()
+        for statement in everybody:
+            if not statement.done.done():
+                statement.done.set_exception(error)
+        self._tell_quiet()
+
+    def abandon(self) -> None:
+        """Cut the connection, whatever is under way; the server rolls back."""
+        pg = self._pg
+        if pg.status == pq.ConnStatus.OK or self._flying:
+            try:
+                self._loop.remove_reader(pg.socket)
+                self._loop.remove_writer(pg.socket)
+            except (psycopg.Error, OSError, ValueError):
+                pass
+        pg.finish()
+        if self._flight or self._waiting:
+            self._lost(psycopg.OperationalError("the connection was abandoned"))
+
+
+def _looked_at(done: asyncio.Future[PGresult]) -> None:
+    """A statement that nobody waited for may fail unseen: what follows it in its transaction is refused."""
+    if not done.cancelled():
+        done.exception()
+
+
+def _as_psycopg(error: Exception) -> psycopg.Error:
+    return error if isinstance(error, psycopg.Error) else psycopg.DataError(str(error))

@@ -1,0 +1,362 @@
+"""One PostgreSQL database as this process uses it: connections for transactions, and one that listens.
+
+The one that listens holds a session's advisory lock in this process's name. The server lets go of it when the process
+dies, so that others know without a clock. See decision 12.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import msgspec
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from minuet.databases.guarded import GuardedConnection
+from minuet.databases.pipelining import Line, Row
+from minuet.errors import NeverUsed, StartupError, StoreUnavailable
+
+OLDEST = 150000
+"""The first server version that minuet knows: 15."""
+CONNECT_SECONDS = 4
+SWEEP_SECONDS = 5.0
+"""How often a process looks although nobody told it to: a safety net of index look-ups under the notifications."""
+FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.001, 0.25
+"""How soon to look again at what waits for a transaction before it, at first and in the end."""
+MEMBERS = 0x6D696E75
+"""The class of the advisory locks that say which processes live."""
+LOCKS = 0x6D696E76
+"""The class of those that let one process at a time change the schema or trim."""
+CHANNEL = "minuet"
+ELSEWHERE = "0"
+"""Who notifies when it is not one of minuet's processes: a user's own transaction."""
+
+
+class PostgresPlace(msgspec.Struct, frozen=True):
+    """Where a database lies, and how many connections a process may have to it besides the one that listens."""
+
+    url: str
+    pool: int = 10
+
+    @classmethod
+    def from_url(cls, url: str) -> PostgresPlace:
+        """Read `postgres://user:password@host:port/database`, perhaps with `?pool=20` and libpq's own options."""
+        parts = urlsplit(url)
+        options = parse_qsl(parts.query, keep_blank_values=True)
+        pools = [value for name, value in options if name == "pool"]
+        rest = urlencode([(name, value) for name, value in options if name != "pool"])
+        pool = pools[0] if pools else "10"
+        if not pool.isdecimal() or int(pool) < 1:
+            raise StartupError(f"?pool={pool} is no number of connections. Write ?pool=10.")
+        libpq = urlunsplit(("postgresql", parts.netloc, parts.path, rest, ""))
+        try:
+            conninfo_to_dict(libpq)
+        except psycopg.Error:
+            raise StartupError(
+                f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path} does not name a PostgreSQL database "
+                "as libpq reads it. Write postgres://user:password@host:5432/database, with its options after a ?."
+            ) from None
+        return cls(libpq, int(pool))
+
+    @property
+    def shown(self) -> str:
+        """The place without its credentials."""
+        parts = urlsplit(self.url)
+        return f"postgres://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+class PostgresDatabase:
+    """One PostgreSQL database, used by one process from one event loop."""
+
+    def __init__(self, place: PostgresPlace) -> None:
+        self.place = place
+        self._opened = 0
+        self._number = 0
+        self._idle: list[Line] = []
+        self._room = asyncio.Semaphore(place.pool)
+        self._listeners: list[Callable[[], None]] = []
+        self._listening: asyncio.Task[None] | None = None
+        self._held: psycopg.AsyncConnection[Any] | None = None
+        self._opening = asyncio.Lock()
+        self._looking: asyncio.TimerHandle | None = None
+        self._patience = FIRST_LOOK_SECONDS
+
+    def __repr__(self) -> str:
+        return f"<PostgresDatabase {self.place.shown}, {'open' if self._opened else 'closed'}>"
+
+    # -- opening and closing
+
+    async def open(self) -> None:
+        """Connect. Broker and store may each open; the last to close closes."""
+        async with self._opening:
+            self._opened += 1
+            if self._opened > 1:
+                return
+            try:
+                self._number = secrets.randbelow(2**31 - 1) + 1
+                self._room = asyncio.Semaphore(self.place.pool)
+                listener = await self._listen()
+            except BaseException:
+                self._opened = 0
+                raise
+            self._listening = asyncio.create_task(self._stay_told(listener), name="minuet listening")
+
+    async def close(self) -> None:
+        """Disconnect, if nobody else has it open."""
+        async with self._opening:
+            self._opened -= 1
+            if self._opened:
+                return
+            if self._looking is not None:
+                self._looking.cancel()
+                self._looking = None
+            if self._listening is not None:
+                self._listening.cancel()
+                await asyncio.gather(self._listening, return_exceptions=True)
+            if self._held is not None:
+                await self._held.close()
+                self._held = None
+            for line in self._idle:
+                line.abandon()
+            self._idle.clear()
+
+    async def connect(self) -> psycopg.AsyncConnection[Any]:
+        """A new connection. Raises StoreUnavailable in prose, without credentials."""
+        shown = self.place.shown
+        try:
+            options = make_conninfo("", **{**_DEFAULTS, **conninfo_to_dict(self.place.url)})
+            connection = await GuardedConnection.connect(options, autocommit=True)
+        except psycopg.Error as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise StoreUnavailable(
+                f"PostgreSQL at {shown} does not let minuet in: {reason}. Check that the server runs there, and the "
+                "user, password and database of the URL."
+            ) from None
+        if connection.info.server_version < OLDEST:
+            version = connection.info.server_version // 10000
+            await connection.close()
+            raise StoreUnavailable(f"The PostgreSQL at {shown} is version {version}, and minuet needs 15 or later.")
+        return connection
+
+    # -- transactions
+
+    @asynccontextmanager
+    async def line(self) -> AsyncGenerator[Line]:
+        """A connection of the pool, no transaction open on it. What is left open is rolled back with its connection."""
+        async with self._room:
+            line = self._idle.pop() if self._idle else None
+            while line is not None and not line.usable:
+                line.abandon()
+                line = self._idle.pop() if self._idle else None
+            if line is None:
+                connection = await self.connect()
+                line = Line(connection)
+                assert isinstance(connection, GuardedConnection)
+                connection.line = line
+            try:
+                yield line
+            except asyncio.CancelledError:
+                line.abandon()
+                raise
+            finally:
+                await self._take_back(line)
+
+    async def _take_back(self, line: Line) -> None:
+        """Make a line ready for its next user: nothing under way, no transaction open."""
+        try:
+            await line.quiet()
+            if line.usable and not line.idle:
+                await line.send("ROLLBACK")
+                await line.quiet()
+        except (psycopg.Error, asyncio.CancelledError) as error:
+            line.abandon()
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        if line.usable and line.idle and self._opened:
+            self._idle.append(line)
+        else:
+            line.abandon()
+
+    async def read(self, sql: str, *values: object) -> list[Row]:
+        """Run a query on what is committed."""
+        async with self.line() as line:
+            return await line.rows(sql, *values)
+
+    @asynccontextmanager
+    async def writing(self, *, wakes: bool = False) -> AsyncGenerator[Line]:
+        """A transaction on a line: durable when the block ends, rolled back when it raises."""
+        async with self.line() as line:
+            line.post("BEGIN")
+            yield line
+            await self.commit(line, wakes=wakes)
+
+    async def commit(self, line: Line, *, wakes: bool) -> None:
+        """Commit, whoever is cancelled meanwhile, and tell other processes in the same breath."""
+        done = line.send("COMMIT")
+        if wakes:
+            line.post("SELECT pg_notify($1, $2)", CHANNEL, self.member)
+        cancelled: asyncio.CancelledError | None = None
+        while not done.done():
+            try:
+                await asyncio.shield(done)
+            except asyncio.CancelledError as error:
+                cancelled = error
+            except psycopg.Error:
+                break
+        result = done.result()
+        if result.command_status == b"ROLLBACK":
+            raise psycopg.errors.InFailedSqlTransaction("the transaction had failed before its commit")
+        if cancelled is not None:
+            raise Committed from cancelled
+
+    async def prepare_schema(self, part: str, version: int, statements: list[str]) -> None:
+        """Bring a part of the schema up to a version, once, also when several do it at the same time."""
+        async with self.line() as line:
+            if await line.rows("SELECT 1 WHERE to_regclass('minuet_migrations') IS NOT NULL") and await line.rows(
+                "SELECT 1 FROM minuet_migrations WHERE part = $1 AND version >= $2", part, version
+            ):
+                return
+        async with self.writing() as line:
+            await line.send("SELECT pg_advisory_xact_lock($1, 1)", LOCKS)
+            for statement in statements:
+                await line.send(statement)
+            await line.send(
+                "INSERT INTO minuet_migrations (part, version) VALUES ($1, $2) ON CONFLICT DO NOTHING", part, version
+            )
+
+    async def refuse_stranger(self, table: str) -> None:
+        """Raise NeverUsed unless minuet has used this database; `table` is one that it then has."""
+        connection = await self.connect()
+        try:
+            found = await (await connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,))).fetchone()
+        finally:
+            await connection.close()
+        if not found or not found[0]:
+            raise NeverUsed(
+                f"{self.place.shown} is a PostgreSQL database that no minuet app has used: it has no table {table}. "
+                "Check the URL."
+            )
+
+    def holds(self, connection: psycopg.AsyncConnection[Any]) -> bool:
+        """Whether a connection is to this database, as far as its address says."""
+        info, held = connection.info, self._held
+        if connection.closed or held is None or info.dbname != held.info.dbname or info.port != held.info.port:
+            return False
+        return info.host == held.info.host or info.hostaddr == held.info.hostaddr
+
+    # -- who lives
+
+    @property
+    def member(self) -> str:
+        """This process's name among those that use the database."""
+        return str(self._number)
+
+    async def dead(self, members: set[str]) -> set[str]:
+        """Those of these processes that do not live any more."""
+        others = sorted(int(member) for member in members - {self.member})
+        if not others:
+            return set()
+        found = await self.read(
+            "SELECT number FROM unnest($1::int[]) AS number WHERE pg_try_advisory_xact_lock_shared($2, number)",
+            "{" + ",".join(map(str, others)) + "}",
+            MEMBERS,
+        )
+        return {str(number) for (number,) in found}
+
+    # -- being told
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call this whenever another process may have committed."""
+        self._listeners.append(wake)
+
+    def look_soon(self, *, pending: bool) -> None:
+        """Let everybody here look again in a moment: something is committed and a transaction before it is not over.
+
+        Nobody tells when that ends. The longer it takes, the later the next look.
+        """
+        if not pending:
+            self._patience = FIRST_LOOK_SECONDS
+        elif self._looking is None:
+            self._looking = asyncio.get_running_loop().call_later(self._patience, self._look)
+            self._patience = min(self._patience * 1.5, LAST_LOOK_SECONDS)
+
+    def _look(self) -> None:
+        self._looking = None
+        self.tell()
+
+    def tell(self) -> None:
+        """Let everybody here who listens look."""
+        for listener in self._listeners:
+            listener()
+
+    async def _listen(self) -> psycopg.AsyncConnection[Any]:
+        connection = await self.connect()
+        try:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            await connection.execute("SELECT pg_advisory_lock(%s, %s)", (MEMBERS, self._number))
+        except BaseException:
+            await connection.close()
+            raise
+        self._held = connection
+        return connection
+
+    async def _stay_told(self, connection: psycopg.AsyncConnection[Any] | None) -> None:
+        """Listen for ever; a connection that was lost is made anew, later each time."""
+        pause = 0.05
+        while True:
+            try:
+                if connection is None:
+                    connection = await self._listen()
+                pause = 0.05
+                self.tell()
+                await self._hear(connection)
+            except (psycopg.Error, StoreUnavailable, OSError):
+                if connection is not None:
+                    with contextlib.suppress(psycopg.Error):
+                        await connection.close()
+                connection = None
+                await asyncio.sleep(pause * random.uniform(0.5, 1))
+                pause = min(pause * 2, 2.0)
+
+    async def _hear(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        pg, readable = connection.pgconn, asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(pg.socket, readable.set)
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(SWEEP_SECONDS * random.uniform(0.8, 1.2)):
+                        await readable.wait()
+                swept = not readable.is_set()
+                readable.clear()
+                pg.consume_input()
+                heard = False
+                while (notice := pg.notifies()) is not None:
+                    heard = heard or notice.extra != self.member.encode()
+                if heard or swept:
+                    self.tell()
+        finally:
+            if pg.status == pq.ConnStatus.OK:
+                loop.remove_reader(pg.socket)
+
+
+class Committed(asyncio.CancelledError):
+    """Whoever waited for a commit was cancelled, and it is committed."""
+
+
+_DEFAULTS: dict[str, str | int] = {
+    "application_name": "minuet",
+    "client_encoding": "UTF8",
+    "connect_timeout": CONNECT_SECONDS,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}

@@ -1,0 +1,263 @@
+-- What a service keeps in PostgreSQL, beside its own tables. Instants are seconds since 1970-01-01 UTC.
+-- A body is text in `body` or bytes in `octets`. Rows come and go in batches: arrays in, one statement each.
+
+-- name: schema
+CREATE TABLE IF NOT EXISTS minuet_migrations (part TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (part, version));
+
+CREATE TABLE IF NOT EXISTS minuet_inbox (
+    consumer TEXT NOT NULL, source TEXT NOT NULL, event_id TEXT COLLATE "C" NOT NULL, at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (event_id, consumer, source)
+);
+CREATE INDEX IF NOT EXISTS minuet_inbox_age ON minuet_inbox (at);
+
+CREATE TABLE IF NOT EXISTS minuet_outbox (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    topic TEXT NOT NULL, key TEXT, event_id TEXT, source TEXT, headers TEXT, body TEXT, octets BYTEA,
+    at DOUBLE PRECISION NOT NULL, owner TEXT
+);
+CREATE INDEX IF NOT EXISTS minuet_outbox_held ON minuet_outbox (owner) WHERE owner IS NOT NULL;
+
+-- A parked delivery is `due` at its instant, `behind` an older one of its key, `running` outside a transaction, or
+-- `held`: dead, and its key waits for that. Settled ones are `handled` or `dead` and stay for the trace until trimmed.
+CREATE TABLE IF NOT EXISTS minuet_parked (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    consumer TEXT NOT NULL, topic TEXT NOT NULL, key TEXT, event_id TEXT, source TEXT, headers TEXT, body TEXT,
+    octets BYTEA, attempts INTEGER NOT NULL, history TEXT NOT NULL, dead_letter BIGINT,
+    state TEXT NOT NULL, due_at DOUBLE PRECISION, owner TEXT, settled_at DOUBLE PRECISION
+);
+CREATE INDEX IF NOT EXISTS minuet_parked_due ON minuet_parked (consumer, due_at) WHERE state = 'due';
+CREATE INDEX IF NOT EXISTS minuet_parked_open ON minuet_parked (consumer, key, id) WHERE settled_at IS NULL;
+CREATE INDEX IF NOT EXISTS minuet_parked_running ON minuet_parked (owner) WHERE state = 'running';
+CREATE INDEX IF NOT EXISTS minuet_parked_age ON minuet_parked (settled_at) WHERE settled_at IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS minuet_dead_letters (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    consumer TEXT NOT NULL, topic TEXT NOT NULL, key TEXT, event_id TEXT, source TEXT, correlation_id TEXT, type TEXT,
+    headers TEXT, body TEXT, octets BYTEA, reason TEXT NOT NULL, error TEXT NOT NULL, trace TEXT NOT NULL,
+    attempts INTEGER NOT NULL, history TEXT NOT NULL, at DOUBLE PRECISION NOT NULL,
+    state TEXT NOT NULL, difference TEXT, because TEXT, changed_at DOUBLE PRECISION NOT NULL
+);
+CREATE INDEX IF NOT EXISTS minuet_dead_letters_open ON minuet_dead_letters (event_id)
+    WHERE state IN ('open', 'redriven');
+CREATE INDEX IF NOT EXISTS minuet_dead_letters_instance ON minuet_dead_letters (correlation_id);
+
+CREATE TABLE IF NOT EXISTS minuet_counters (
+    service TEXT NOT NULL, name TEXT NOT NULL, count BIGINT NOT NULL, PRIMARY KEY (service, name)
+);
+
+CREATE TABLE IF NOT EXISTS minuet_manifests (service TEXT PRIMARY KEY, manifest TEXT NOT NULL);
+
+-- name: inbox_seen
+SELECT i.source, i.event_id FROM unnest($2::text[], $3::text[]) AS e (source, event_id)
+JOIN minuet_inbox i ON i.event_id = e.event_id AND i.source = e.source AND i.consumer = $1::text;
+
+-- name: inbox_remember
+INSERT INTO minuet_inbox (consumer, source, event_id, at)
+SELECT $1::text, e.source, e.event_id, $4::float8 FROM unnest($2::text[], $3::text[]) AS e (source, event_id)
+ORDER BY e.event_id, e.source;
+
+-- name: outbox_owe
+INSERT INTO minuet_outbox (topic, key, event_id, source, headers, body, octets, at)
+SELECT m.topic, m.key, m.id, m.source, m.headers, m.body, m.octets, $8::float8
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[])
+    WITH ORDINALITY AS m (topic, key, id, source, headers, body, octets, place)
+ORDER BY m.place;
+
+-- name: outbox_owners
+SELECT DISTINCT owner FROM minuet_outbox WHERE owner IS NOT NULL;
+
+-- name: outbox_free
+UPDATE minuet_outbox SET owner = NULL WHERE owner = ANY($1::text[]);
+
+-- name: outbox_oldest
+SELECT id, topic, key, event_id, source, headers, body, octets, at, owner
+FROM minuet_outbox ORDER BY id LIMIT $1::bigint;
+
+-- name: outbox_turn
+SELECT pg_advisory_xact_lock($1::int, 2);
+
+-- name: outbox_hold
+UPDATE minuet_outbox SET owner = $1::text WHERE id = ANY($2::bigint[]);
+
+-- name: outbox_paid
+DELETE FROM minuet_outbox WHERE id = ANY($1::bigint[]);
+
+-- name: outbox_unclaim
+UPDATE minuet_outbox SET owner = NULL WHERE id = ANY($1::bigint[]);
+
+-- name: outbox_any
+SELECT 1 FROM minuet_outbox LIMIT 1;
+
+-- name: parked_busy
+SELECT 1 FROM minuet_parked WHERE consumer = $1::text AND settled_at IS NULL LIMIT 1;
+
+-- name: parked_blocked
+-- Locked, so that what settles these waits until whoever parks behind them has committed, and promotes that too.
+SELECT key FROM minuet_parked
+WHERE consumer = $1::text AND settled_at IS NULL AND key = ANY($2::text[]) ORDER BY id FOR SHARE;
+
+-- name: park
+INSERT INTO minuet_parked
+    (consumer, topic, key, event_id, source, headers, body, octets, attempts, history, dead_letter, state, due_at, owner)
+SELECT p.consumer, p.topic, p.key, p.event_id, p.source, p.headers, p.body, p.octets, p.attempts, p.history,
+    nullif(p.dead_letter, 0), $12::text, $13::float8, $14::text
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
+    $9::bigint[], $10::text[], $11::bigint[])
+    WITH ORDINALITY AS p (consumer, topic, key, event_id, source, headers, body, octets, attempts, history, dead_letter,
+        place)
+ORDER BY p.place RETURNING id;
+
+-- name: parked_due
+SELECT id, consumer, topic, key, event_id, source, headers, body, octets, attempts, history, dead_letter
+FROM minuet_parked
+WHERE consumer = $1::text AND state = 'due' AND due_at <= $2::float8 ORDER BY due_at, id LIMIT $3::bigint
+FOR UPDATE SKIP LOCKED;
+
+-- name: parked_run
+UPDATE minuet_parked SET state = 'running', due_at = NULL, owner = $1::text, attempts = attempts + 1
+WHERE id = ANY($2::bigint[]);
+
+-- name: parked_postpone
+UPDATE minuet_parked SET state = 'due', due_at = $1::float8, owner = NULL, attempts = $2::int, history = $3::text
+WHERE id = $4::bigint;
+
+-- name: parked_settle
+UPDATE minuet_parked SET state = $1::text, settled_at = $2::float8, due_at = NULL, owner = NULL
+WHERE id = ANY($3::bigint[]);
+
+-- name: parked_forget
+DELETE FROM minuet_parked
+WHERE id = ANY($1::bigint[]) AND attempts <= 1 AND history = '[]' AND dead_letter IS NULL;
+
+-- name: parked_promote
+UPDATE minuet_parked SET state = 'due', due_at = $3::float8
+WHERE state = 'behind' AND settled_at IS NULL AND id IN (
+    SELECT min(p.id) FROM minuet_parked p
+    WHERE p.consumer = $1::text AND p.key = ANY($2::text[]) AND p.settled_at IS NULL GROUP BY p.key
+);
+
+-- name: owners
+SELECT owner FROM minuet_parked WHERE state = 'running' UNION SELECT owner FROM minuet_outbox WHERE owner IS NOT NULL;
+
+-- name: parked_reclaim
+UPDATE minuet_parked SET state = 'due', due_at = $1::float8, owner = NULL
+WHERE state = 'running' AND owner = ANY($2::text[]);
+
+-- name: parked_running
+SELECT id FROM minuet_parked WHERE id = ANY($1::bigint[]) AND state = 'running' AND owner = $2::text FOR UPDATE;
+
+-- name: parked_give_back
+UPDATE minuet_parked SET state = 'due', due_at = $1::float8, owner = NULL, attempts = attempts - 1
+WHERE id = ANY($2::bigint[]) AND state = 'running' AND owner = $3::text;
+
+-- name: parked_next_due
+SELECT min(due_at) FROM minuet_parked WHERE consumer = $1::text AND state = 'due';
+
+-- name: parked_waiting_behind
+SELECT count(*) FROM minuet_parked
+WHERE consumer = $1::text AND key = $2::text AND settled_at IS NULL AND state <> 'held';
+
+-- name: parked_standing
+SELECT id, consumer, topic, key, event_id, source, headers, body, octets, attempts, history, dead_letter,
+       state, due_at, settled_at
+FROM minuet_parked
+WHERE ($1::text[] IS NULL OR event_id = ANY($1::text[]))
+  AND ($2::text IS NULL OR consumer = $2::text) AND ($3::text IS NULL OR key = $3::text)
+  AND (NOT $4::boolean OR settled_at IS NULL)
+ORDER BY id LIMIT $5::bigint;
+
+-- name: parked_held
+SELECT id FROM minuet_parked WHERE dead_letter = $1::bigint AND state = 'held' FOR UPDATE;
+
+-- name: parked_hold
+UPDATE minuet_parked
+SET state = 'held', due_at = NULL, owner = NULL, dead_letter = $1::bigint, attempts = $2::int, history = $3::text
+WHERE id = $4::bigint;
+
+-- name: parked_release_held
+UPDATE minuet_parked
+SET state = 'due', due_at = $1::float8, attempts = 0, body = $2::text, octets = $3::bytea, headers = $4::text
+WHERE id = $5::bigint;
+
+-- name: unsettled
+SELECT event_id FROM minuet_dead_letters WHERE state IN ('open', 'redriven') AND event_id IS NOT NULL
+UNION SELECT event_id FROM minuet_parked WHERE settled_at IS NULL AND event_id IS NOT NULL;
+
+-- name: trimming_turn
+SELECT pg_try_advisory_xact_lock($1::int, 3);
+
+-- name: parked_trim
+DELETE FROM minuet_parked WHERE id IN (
+    SELECT id FROM minuet_parked WHERE settled_at IS NOT NULL AND settled_at < $1::float8 ORDER BY settled_at LIMIT 2000
+);
+
+-- name: inbox_trim
+DELETE FROM minuet_inbox WHERE (event_id, consumer, source) IN (
+    SELECT event_id, consumer, source FROM minuet_inbox i WHERE at < $1::float8
+    AND NOT EXISTS (SELECT 1 FROM minuet_dead_letters d
+                    WHERE d.event_id = i.event_id AND d.state IN ('open', 'redriven'))
+    AND NOT EXISTS (SELECT 1 FROM minuet_parked p WHERE p.settled_at IS NULL AND p.event_id = i.event_id)
+    LIMIT 2000
+);
+
+-- name: dead_letters_trim
+DELETE FROM minuet_dead_letters WHERE id IN (
+    SELECT id FROM minuet_dead_letters WHERE state IN ('resolved', 'discarded') AND changed_at < $1::float8 LIMIT 2000
+);
+
+-- name: bury
+INSERT INTO minuet_dead_letters
+    (consumer, topic, key, event_id, source, correlation_id, type, headers, body, octets, reason, error, trace,
+     attempts, history, at, state, changed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'open', $16) RETURNING id;
+
+-- name: bury_again
+UPDATE minuet_dead_letters SET state = 'open', reason = $1, error = $2, trace = $3, attempts = attempts + $4::int,
+    history = $5, at = $6::float8, changed_at = $6::float8 WHERE id = $7::bigint;
+
+-- name: dead_letters_resolved
+UPDATE minuet_dead_letters SET state = 'resolved', changed_at = $1::float8 WHERE id = ANY($2::bigint[]);
+
+-- name: dead_letter_leave_open
+UPDATE minuet_dead_letters SET state = $1::text, difference = $2::text, because = $3::text, changed_at = $4::float8
+WHERE id = $5::bigint AND state = 'open';
+
+-- name: dead_letters
+SELECT id, consumer, topic, key, event_id, source, correlation_id, type, headers, body, octets, reason, error, trace,
+       attempts, history, at, state, difference, because
+FROM minuet_dead_letters
+WHERE ($1::text IS NULL OR state = $1::text)
+  AND ($2::text IS NULL OR consumer = $2::text OR starts_with(consumer, $2::text || '.'))
+  AND ($3::text IS NULL OR topic = $3::text) AND ($4::text IS NULL OR reason = $4::text)
+  AND ($5::text IS NULL OR correlation_id = $5::text) AND ($6::text IS NULL OR key = $6::text)
+  AND ($7::bigint[] IS NULL OR id = ANY($7::bigint[])) AND ($8::text[] IS NULL OR event_id = ANY($8::text[]))
+ORDER BY id LIMIT $9::bigint;
+
+-- name: dead_letters_survey
+SELECT id, consumer, topic, key, event_id, correlation_id, type, reason, error, attempts, at, state
+FROM minuet_dead_letters
+WHERE ($1::text IS NULL OR state = $1::text)
+  AND ($2::text IS NULL OR consumer = $2::text OR starts_with(consumer, $2::text || '.'))
+  AND ($3::text IS NULL OR topic = $3::text) AND ($4::text IS NULL OR reason = $4::text)
+  AND ($5::text IS NULL OR correlation_id = $5::text) AND ($6::text IS NULL OR key = $6::text)
+  AND ($7::bigint[] IS NULL OR id = ANY($7::bigint[])) AND ($8::text[] IS NULL OR event_id = ANY($8::text[]))
+ORDER BY id;
+
+-- name: dead_letters_by_id
+SELECT id, consumer, topic, key, event_id, source, correlation_id, type, headers, body, octets, reason, error, trace,
+       attempts, history, at, state, difference, because
+FROM minuet_dead_letters WHERE id = ANY($1::bigint[]) ORDER BY id;
+
+-- name: count
+INSERT INTO minuet_counters (service, name, count) VALUES ($1, $2, $3)
+ON CONFLICT (service, name) DO UPDATE SET count = minuet_counters.count + excluded.count;
+
+-- name: counts
+SELECT service, name, count FROM minuet_counters ORDER BY service, name;
+
+-- name: manifest_keep
+INSERT INTO minuet_manifests (service, manifest) VALUES ($1, $2)
+ON CONFLICT (service) DO UPDATE SET manifest = excluded.manifest WHERE minuet_manifests.manifest <> excluded.manifest;
+
+-- name: manifests
+SELECT service, manifest FROM minuet_manifests ORDER BY service;

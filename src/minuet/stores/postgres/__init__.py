@@ -1,0 +1,194 @@
+"""The PostgreSQL store: a service's state, inbox, outbox, parked deliveries and dead letters in one database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, cast
+
+import psycopg
+
+from minuet.databases.encoding import given_back, kept, numbers, texts
+from minuet.databases.health import examine
+from minuet.databases.pipelining import Line, Row
+from minuet.databases.postgres import LOCKS, PostgresDatabase, PostgresPlace
+from minuet.databases.statements import split
+from minuet.errors import StoreUnavailable
+from minuet.ports.examined import Examined
+from minuet.ports.store import (
+    DeadLetter,
+    DeadLetterFilter,
+    DeadLetterHead,
+    Owed,
+    ParkedFilter,
+    Standing,
+    StoreCapabilities,
+)
+from minuet.stores.postgres.rows import SQL, dead_letter_of, head_of, message_of, standing_of
+from minuet.stores.postgres.unit import PostgresScope, PostgresUnit
+
+__all__ = ["PostgresStore"]
+
+VERSION = 1
+"""The schema's."""
+
+
+class PostgresStore:
+    """A store in one PostgreSQL database: `postgres://user:password@host/database`."""
+
+    capabilities: ClassVar[StoreCapabilities] = StoreCapabilities(
+        persistent=True, shared=True, native=("psycopg.AsyncConnection",)
+    )
+
+    def __init__(self, place: PostgresPlace) -> None:
+        self.database = PostgresDatabase(place)
+
+    @classmethod
+    def from_url(cls, url: str) -> PostgresStore:
+        """The store of `postgres://user:password@host/database`, perhaps with `?pool=20` and libpq's options."""
+        return cls(PostgresPlace.from_url(url))
+
+    def __repr__(self) -> str:
+        return f"<PostgresStore {self.database.place.shown}>"
+
+    async def open(self, *, create: bool = True) -> None:
+        if not create:
+            await self.database.refuse_stranger("minuet_manifests")
+        await self.database.open()
+        try:
+            await self.database.prepare_schema("store", VERSION, split(SQL["schema"]))
+        except BaseException:
+            await self.database.close()
+            raise
+
+    async def close(self) -> None:
+        await self.database.close()
+
+    def transaction(self, *, alone: bool = False) -> PostgresScope:
+        return PostgresScope(self.database)
+
+    def adopt(self, native: Any) -> PostgresUnit:
+        shown = self.database.place.shown
+        if not isinstance(native, psycopg.AsyncConnection):
+            raise StoreUnavailable(
+                f"emit(tx=...) was given a {type(native).__qualname__}, and this service keeps its events in "
+                f"PostgreSQL ({shown}). Give it the psycopg.AsyncConnection that your transaction is on."
+            )
+        connection = cast("psycopg.AsyncConnection[Any]", native)
+        own: Line | None = getattr(connection, "line", None)
+        if own is None and not self.database.holds(connection):
+            raise StoreUnavailable(
+                f"emit(tx=...) was given a connection to the database {connection.info.dbname!r} at "
+                f"{connection.info.host}:{connection.info.port}, and this service keeps its events in {shown}. One "
+                "transaction cannot span two databases."
+            )
+        if connection.pgconn.pipeline_status:
+            raise StoreUnavailable(
+                "emit(tx=...) was given a connection inside `async with connection.pipeline()`. Emit after that block, "
+                "in the same transaction."
+            )
+        return PostgresUnit(own or Line(connection, prepares=False), self.database, adopted=True)
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        self.database.listen(wake)
+
+    async def reclaim(self, now: float) -> int:
+        owners = {str(owner) for (owner,) in await self.database.read(SQL["owners"])}
+        dead = await self.database.dead(owners)
+        if not dead:
+            return 0
+        listed = texts(sorted(dead))
+        async with self.database.writing() as line:
+            return await line.changed(SQL["parked_reclaim"], now, listed) + await line.changed(
+                SQL["outbox_free"], listed
+            )
+
+    async def next_due(self, consumer: str) -> float | None:
+        [(instant,)] = await self.database.read(SQL["parked_next_due"], consumer)
+        return instant if isinstance(instant, float) else None
+
+    async def claim_owed(self, limit: int) -> list[Owed]:
+        if not await self.database.read(SQL["outbox_any"]):
+            return []
+        owners = {str(owner) for (owner,) in await self.database.read(SQL["outbox_owners"])}
+        dead = await self.database.dead(owners)
+        async with self.database.writing() as line:
+            line.post(SQL["outbox_turn"], LOCKS)
+            if dead:
+                line.post(SQL["outbox_free"], texts(sorted(dead)))
+            rows = await line.rows(SQL["outbox_oldest"], limit)
+            # In order: behind rows that another relay holds, nothing is published.
+            if not rows or rows[0][9] not in (None, self.database.member):
+                return []
+            free = [row for row in rows if row[9] is None]
+            if free:
+                line.post(SQL["outbox_hold"], self.database.member, numbers([row[0] for row in free]))
+        return [_owed(row) for row in free]
+
+    async def paid(self, owed: Sequence[Owed]) -> None:
+        await self.database.read(SQL["outbox_paid"], numbers([row.id for row in owed]))
+
+    async def unclaim(self, owed: Sequence[Owed]) -> None:
+        await self.database.read(SQL["outbox_unclaim"], numbers([row.id for row in owed]))
+
+    async def list_dead_letters(self, which: DeadLetterFilter, limit: int = 1000) -> list[DeadLetter]:
+        rows = await self.database.read(SQL["dead_letters"], *_letters(which), limit)
+        return [dead_letter_of(row) for row in rows]
+
+    async def survey_dead_letters(self, which: DeadLetterFilter) -> list[DeadLetterHead]:
+        return [head_of(row) for row in await self.database.read(SQL["dead_letters_survey"], *_letters(which))]
+
+    async def waiting_behind(self, letter: DeadLetter) -> int:
+        if letter.key is None:
+            return 0
+        [(count,)] = await self.database.read(SQL["parked_waiting_behind"], letter.consumer, kept(letter.key))
+        return int(count)
+
+    async def parked(self, which: ParkedFilter, limit: int = 1000) -> list[Standing]:
+        ids = None if which.event_ids is None else texts(which.event_ids)
+        key = None if which.key is None else kept(which.key)
+        values = (ids, which.consumer, key, which.unsettled, limit)
+        return [standing_of(row) for row in await self.database.read(SQL["parked_standing"], *values)]
+
+    async def owed(self, limit: int = 1000) -> list[Owed]:
+        return [_owed(row) for row in await self.database.read(SQL["outbox_oldest"], limit)]
+
+    async def examine(self) -> list[Examined]:
+        return await examine(self.database)
+
+    async def counts(self) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for service, name, count in await self.database.read(SQL["counts"]):
+            found.setdefault(str(service), {})[str(name)] = int(count)
+        return found
+
+    async def keep_manifest(self, service: str, manifest: str) -> None:
+        """Keep a service's manifest, so that the database alone can be read by `trace` and `graph`."""
+        await self.database.read(SQL["manifest_keep"], service, manifest)
+
+    async def manifests(self) -> dict[str, str]:
+        """The manifests of the services that have run on this database."""
+        return {str(service): str(text) for service, text in await self.database.read(SQL["manifests"])}
+
+    async def unsettled(self) -> frozenset[str]:
+        return frozenset(given_back(event_id) for (event_id,) in await self.database.read(SQL["unsettled"]))
+
+    async def trim(self, before: float) -> int:
+        async with self.database.writing() as line:
+            [(mine,)] = await line.rows(SQL["trimming_turn"], LOCKS)
+            if not mine:
+                return 0
+            return sum(
+                [await line.changed(SQL[name], before) for name in ("parked_trim", "inbox_trim", "dead_letters_trim")]
+            )
+
+
+def _owed(row: Row) -> Owed:
+    return Owed(row[0], message_of(row[1:8]), row[8])
+
+
+def _letters(which: DeadLetterFilter) -> tuple[object, ...]:
+    """A filter as a statement's values."""
+    ids = None if which.ids is None else numbers(which.ids)
+    event_ids = None if which.event_ids is None else texts(which.event_ids)
+    key = None if which.key is None else kept(which.key)
+    return (which.state, which.consumer, which.topic, which.reason, which.correlation_id, key, ids, event_ids)

@@ -1,0 +1,100 @@
+"""The parked deliveries of a PostgreSQL store."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from minuet.databases.encoding import given_back, numbers, octets, texts
+from minuet.databases.pipelining import Line
+from minuet.ports.store import Parked
+from minuet.stores.postgres.rows import SQL, begun, body_in_two, headers_text, text_of
+
+
+class PostgresParking:
+    """Deliveries that wait or run."""
+
+    def __init__(self, line: Line, member: str) -> None:
+        self._line = line
+        self._member = member
+
+    async def busy(self, consumer: str) -> bool:
+        return bool(await self._line.rows(SQL["parked_busy"], consumer))
+
+    async def blocked(self, consumer: str, keys: Sequence[str]) -> set[str]:
+        rows = await self._line.rows(SQL["parked_blocked"], consumer, texts(set(keys)))
+        return {given_back(key) for (key,) in rows}
+
+    async def park(
+        self,
+        deliveries: Sequence[Parked],
+        *,
+        state: Literal["due", "behind", "running"],
+        due_at: float | None = None,
+    ) -> list[int]:
+        return await self._park(deliveries, state, due_at, self._member if state == "running" else None)
+
+    async def _park(
+        self, deliveries: Sequence[Parked], state: str, due_at: float | None, owner: str | None
+    ) -> list[int]:
+        if not deliveries:
+            return []
+        bodies = [body_in_two(p.body) for p in deliveries]
+        rows = await self._line.rows(
+            SQL["park"],
+            texts(p.consumer for p in deliveries),
+            texts(p.topic for p in deliveries),
+            texts(p.key for p in deliveries),
+            texts(p.event_id for p in deliveries),
+            texts(p.source for p in deliveries),
+            texts(headers_text(p.headers) for p in deliveries),
+            texts(body for body, _ in bodies),
+            octets(each for _, each in bodies),
+            numbers([p.attempts for p in deliveries]),
+            texts(text_of(p.history) if p.history else "[]" for p in deliveries),
+            numbers([p.dead_letter or 0 for p in deliveries]),
+            state,
+            due_at,
+            owner,
+        )
+        return sorted(number for (number,) in rows)
+
+    async def due(self, consumer: str, now: float, limit: int, *, run: bool) -> list[Parked]:
+        found = [begun(row) for row in await self._line.rows(SQL["parked_due"], consumer, now, limit)]
+        if run and found:
+            self._line.post(SQL["parked_run"], self._member, numbers([parked.id for parked in found]))
+        return found
+
+    async def postpone(self, parked: Parked, due_at: float) -> None:
+        self._line.post(SQL["parked_postpone"], due_at, parked.attempts, text_of(parked.history), parked.id)
+
+    async def settle(self, parked: Sequence[Parked], outcome: Literal["handled", "dead"], at: float) -> None:
+        line, ids = self._line, numbers([p.id for p in parked])
+        # What was handled at the first attempt leaves nothing to look back on; the rest stays until it is trimmed.
+        if outcome == "handled":
+            line.post(SQL["parked_forget"], ids)
+        line.post(SQL["parked_settle"], outcome, at, ids)
+        if outcome == "handled" and (letters := [p.dead_letter for p in parked if p.dead_letter is not None]):
+            line.post(SQL["dead_letters_resolved"], at, numbers(letters))
+        keys: defaultdict[str, set[str]] = defaultdict(set)
+        for p in parked:
+            if p.key is not None:
+                keys[p.consumer].add(p.key)
+        for consumer, settled in keys.items():
+            line.post(SQL["parked_promote"], consumer, texts(sorted(settled)), at)
+
+    async def running(self, ids: Sequence[int]) -> set[int]:
+        return {number for (number,) in await self._line.rows(SQL["parked_running"], numbers(ids), self._member)}
+
+    async def give_back(self, parked: Sequence[Parked], now: float) -> None:
+        self._line.post(SQL["parked_give_back"], now, numbers([p.id for p in parked]), self._member)
+
+    async def hold(self, parked: Parked, letter: int) -> None:
+        """Keep a dead delivery in its key's way until its letter is redriven or discarded."""
+        if parked.id:
+            self._line.post(SQL["parked_hold"], letter, parked.attempts, text_of(parked.history), parked.id)
+        else:
+            await self._park([msgspec.structs.replace(parked, dead_letter=letter)], "held", None, None)

@@ -1,0 +1,150 @@
+"""One transaction of a PostgreSQL store, with its tables by subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any
+
+import psycopg
+
+from minuet.databases.encoding import given_back, octets, texts
+from minuet.databases.pipelining import Line
+from minuet.databases.postgres import CHANNEL, ELSEWHERE, Committed, PostgresDatabase
+from minuet.ports.broker import Message
+from minuet.stores.postgres.letters import PostgresDeadLetters
+from minuet.stores.postgres.parking import PostgresParking
+from minuet.stores.postgres.rows import SQL, body_in_two, headers_text
+from minuet.stores.postgres.transaction import PostgresTransaction
+
+
+class PostgresUnit:
+    """One transaction, with the store's tables by subject. When `adopted`, it is the caller's."""
+
+    def __init__(self, line: Line, database: PostgresDatabase, *, adopted: bool = False) -> None:
+        self.line = line
+        self.native: psycopg.AsyncConnection[Any] = line.connection
+        self._adopted = adopted
+        if adopted and line.idle and not line.busy:
+            line.post("BEGIN")
+        self.transaction = PostgresTransaction(line)
+        self.inbox = PostgresInbox(line)
+        self.outbox = PostgresOutbox(line, self.wake_others)
+        self.parking = PostgresParking(line, database.member)
+        self.dead_letters = PostgresDeadLetters(line, self.parking, self.wake_others)
+        self.counters = PostgresCounters(line)
+        self.callbacks: list[Callable[[], None]] = []
+        self.wakes_others = False
+        self._marked = 0
+        """How many callbacks there were at the mark."""
+
+    async def mark(self) -> None:
+        self.line.post("SAVEPOINT turn")
+        self._marked = len(self.callbacks)
+
+    async def keep(self) -> None:
+        self.line.post("RELEASE turn")
+
+    async def undo(self) -> None:
+        await self.line.quiet()
+        self.line.post("ROLLBACK TO turn")
+        self.line.post("RELEASE turn")
+        del self.callbacks[self._marked :]
+
+    def wake_others(self) -> None:
+        if self._adopted and not self.wakes_others:
+            self.line.post("SELECT pg_notify($1, $2)", CHANNEL, ELSEWHERE)
+        self.wakes_others = True
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        self.callbacks.append(callback)
+
+
+class PostgresInbox:
+    """What each consumer has already had."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    async def seen(self, consumer: str, identities: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        rows = await self._line.rows(SQL["inbox_seen"], consumer, *_in_two(identities))
+        return {(given_back(source), given_back(event_id)) for source, event_id in rows}
+
+    async def remember(self, consumer: str, identities: Sequence[tuple[str, str]], at: float) -> None:
+        await self._line.send(SQL["inbox_remember"], consumer, *_in_two(identities), at)
+
+
+def _in_two(identities: Sequence[tuple[str, str]]) -> tuple[bytes, bytes]:
+    return texts(source for source, _ in identities), texts(event_id for _, event_id in identities)
+
+
+class PostgresOutbox:
+    """What this database's services owe a broker elsewhere."""
+
+    def __init__(self, line: Line, wake_others: Callable[[], None]) -> None:
+        self._line = line
+        self._wake_others = wake_others
+
+    async def owe(self, messages: Sequence[Message], at: float) -> None:
+        bodies = [body_in_two(m.body) for m in messages]
+        await self._line.send(
+            SQL["outbox_owe"],
+            texts(m.topic for m in messages),
+            texts(m.key for m in messages),
+            texts(m.id for m in messages),
+            texts(m.source for m in messages),
+            texts(headers_text(m.headers) for m in messages),
+            texts(body for body, _ in bodies),
+            octets(each for _, each in bodies),
+            at,
+        )
+        self._wake_others()
+
+
+class PostgresCounters:
+    """Durable counts of what is rare."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    async def add(self, service: str, name: str, count: int) -> None:
+        self._line.post(SQL["count"], service, name, count)
+
+
+class PostgresScope:
+    """A store transaction as a context."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+
+    async def __aenter__(self) -> PostgresUnit:
+        self._held: AbstractAsyncContextManager[Line] = self._database.line()
+        line = await self._held.__aenter__()
+        line.post("BEGIN")
+        self._unit = PostgresUnit(line, self._database)
+        return self._unit
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        unit = self._unit
+        unit.transaction.end()
+        try:
+            if error is None:
+                await self._commit(unit)
+        except BaseException as failed:
+            await self._held.__aexit__(type(failed), failed, failed.__traceback__)
+            raise
+        await self._held.__aexit__(kind, error, trace)
+
+    async def _commit(self, unit: PostgresUnit) -> None:
+        cancelled: Committed | None = None
+        try:
+            await self._database.commit(unit.line, wakes=unit.wakes_others)
+        except Committed as found:
+            cancelled = found
+        for callback in unit.callbacks:
+            callback()
+        if cancelled is not None:
+            raise cancelled
