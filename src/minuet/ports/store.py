@@ -254,11 +254,13 @@ class StoreCapabilities(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Owed(msgspec.Struct, frozen=True):
-    """An outbox row that this process holds for publishing."""
+    """An outbox row."""
 
     id: int
+    """The store's number; the order of owing."""
     message: Message
     at: float
+    """When it was owed, seconds since 1970 UTC."""
 
 
 class Store(Protocol):
@@ -282,6 +284,8 @@ class Store(Protocol):
         """Disconnect. What this process was running comes free."""
         ...
 
+    # -- asked by a lane, and whoever emits
+
     def transaction(self, *, alone: bool = False) -> AbstractAsyncContextManager[Unit]:
         """A transaction: durable when its block has ended, rolled back when it raises. A store may commit several that
         queue at the same time as one, unless one is `alone`: it may take long, and others should not wait for it.
@@ -302,11 +306,7 @@ class Store(Protocol):
         """Call this whenever another process, or an operator, may have changed something here."""
         ...
 
-    async def reclaim(self, now: float) -> int:
-        """Make due again what processes that no longer live were running, where the attempt counts, and free the
-        outbox rows that they held. Returns how many.
-        """
-        ...
+    # -- asked by the relay
 
     async def claim_owed(self, limit: int) -> list[Owed]:
         """Hold the oldest outbox rows for publishing; those of a dead process are free again."""
@@ -319,6 +319,34 @@ class Store(Protocol):
     async def unclaim(self, owed: Sequence[Owed]) -> None:
         """These could not be published now; they keep their place."""
         ...
+
+    # -- asked by housekeeping
+
+    async def reclaim(self, now: float) -> int:
+        """Make due again what processes that no longer live were running, where the attempt counts, and free the
+        outbox rows that they held. Returns how many.
+        """
+        ...
+
+    async def unsettled(self) -> frozenset[str]:
+        """The ids of the events that an open dead letter or an unsettled parked delivery is about."""
+        ...
+
+    async def trim(self, before: float) -> int:
+        """Forget settled rows older than this instant, in bounded steps. Returns how many."""
+        ...
+
+    # -- the choreography that has run here
+
+    async def keep_manifest(self, service: str, manifest: str) -> None:
+        """Keep a service's manifest (JSON), so that the store alone can be read by `trace`, `graph` and `dlq`."""
+        ...
+
+    async def manifests(self) -> dict[str, str]:
+        """The manifests of the services that have run on this store."""
+        ...
+
+    # -- asked by whoever looks on; these change nothing
 
     async def list_dead_letters(self, which: DeadLetterFilter, limit: int = 1000) -> list[DeadLetter]:
         """Dead letters, oldest first."""
@@ -340,28 +368,12 @@ class Store(Protocol):
         """The oldest outbox rows, whoever holds them. Holds none."""
         ...
 
-    async def examine(self) -> list[Examined]:
-        """What the store finds when it looks at itself: versions, modes, integrity. May take as long as reading all
-        of it.
-        """
-        ...
-
     async def counts(self) -> dict[str, dict[str, int]]:
         """The durable counts, by service and name."""
         ...
 
-    async def keep_manifest(self, service: str, manifest: str) -> None:
-        """Keep a service's manifest (JSON), so that the store alone can be read by `trace`, `graph` and `dlq`."""
-        ...
-
-    async def manifests(self) -> dict[str, str]:
-        """The manifests of the services that have run on this store."""
-        ...
-
-    async def unsettled(self) -> frozenset[str]:
-        """The ids of the events that an open dead letter or an unsettled parked delivery is about."""
-        ...
-
-    async def trim(self, before: float) -> int:
-        """Forget settled rows older than this instant, in bounded steps. Returns how many."""
+    async def examine(self) -> list[Examined]:
+        """What the store finds when it looks at itself: versions, modes, integrity. May take as long as reading all
+        of it.
+        """
         ...
