@@ -70,14 +70,14 @@ class WriteQueue:
         """Wait for the last round, and let nobody write any more."""
         await self._turn.acquire()
         if self._shared is not None:
-            self._commit(self._shared)
+            self._commit_for_others(self._shared)
         self._thread.shutdown(wait=False)
 
     async def quietly(self, look: Callable[[], list[tuple[object, ...]]]) -> list[tuple[object, ...]]:
         """Look at the database between two transactions, on the connection that writes it."""
         async with self._turn:
             if self._shared is not None:
-                self._commit(self._shared)
+                self._commit_for_others(self._shared)
             return look()
 
     async def acquire(self, *, alone: bool = False) -> None:
@@ -89,7 +89,7 @@ class WriteQueue:
             self._waiting -= 1
         try:
             if self._shared is not None and alone:
-                self._commit(self._shared)
+                self._commit_for_others(self._shared)
             if self._shared is None:
                 await self._begin()
                 self._shared = SharedTransaction(asyncio.get_running_loop().time())
@@ -142,10 +142,11 @@ class WriteQueue:
     def _commit_if_left(self, shared: SharedTransaction) -> None:
         """Whoever was to go on did not come."""
         if self._shared is shared and not self._turn.locked():
-            self._commit_quietly(shared)
+            self._commit_for_others(shared)
 
-    def _commit_quietly(self, shared: SharedTransaction) -> None:
-        with contextlib.suppress(sqlite3.Error):  # those who wait for it are told
+    def _commit_for_others(self, shared: SharedTransaction) -> None:
+        """Commit rounds of which none is the caller's: an error is theirs, and they are told by what they wait for."""
+        with contextlib.suppress(sqlite3.Error):
             self._commit(shared)
 
     def _commit(self, shared: SharedTransaction) -> None:

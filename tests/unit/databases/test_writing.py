@@ -227,6 +227,21 @@ def test_a_commit_that_fails_is_told_to_every_round_of_it(tmp_path: Path) -> Non
     played(scene())
 
 
+def test_a_commit_that_fails_is_told_to_nobody_else(tmp_path: Path) -> None:
+    """Who commits what stands before its own round, to be alone, does not get the error of those that it commits."""
+
+    async def scene() -> None:
+        async with opened(tmp_path) as book:
+            failing, alone = await asyncio.gather(
+                book.round("one", after="never written"), book.round("two", alone=True), return_exceptions=True
+            )
+            assert isinstance(failing, sqlite3.IntegrityError)
+            assert alone is None
+            assert book.words() == ["two"]
+
+    played(scene())
+
+
 @pytest.mark.parametrize("woken", [False, True], ids=["while it waits", "when its turn has come"])
 def test_a_waiter_that_is_cancelled_does_not_keep_the_transaction_open(tmp_path: Path, *, woken: bool) -> None:
     """Whoever was to go on and is cancelled leaves the rows before it to be committed, and its own unwritten."""
