@@ -224,8 +224,12 @@ class App:
                 async with store.transaction() as unit:
                     for setup in service.setups:
                         await setup.function(unit.transaction)
-            own = extract((service,), self.workflows)
-            await store.keep_manifest(service.name, msgspec.json.encode(own).decode())
+        kept = await store.manifests()
+        for service in self.services:
+            # Whoever emits first leaves word of who will react; whoever reacts knows better.
+            if service in consuming or service.name not in kept:
+                own = extract((service,), self.workflows)
+                await store.keep_manifest(service.name, msgspec.json.encode(own).decode())
 
     async def _reactors(
         self, service: Service, store: Store, writer: MessageWriter, stack: AsyncExitStack
@@ -288,7 +292,11 @@ class _LaneBuilder:
         """A lane takes from the log itself: one group a reaction."""
         for reactor, group in zip(reactors, groups, strict=True):
             changed = asyncio.Event()
-            self._lane(reactor, JoinedInlet(joined.subscribe(group, changed.set)), changed)
+            self._lane(
+                reactor,
+                JoinedInlet(joined.subscribe(group, changed.set), reactor, self._app.clock, self._observers),
+                changed,
+            )
 
     def _add_fed(self, group: Group, reactors: Sequence[Reactor]) -> None:
         """One subscription feeds the lanes of all reactions of its group."""

@@ -52,8 +52,7 @@ def test_a_program_gets_the_instance_as_one_document(office):
 
 
 def test_what_nobody_took_is_awaited(office):
-    """Until a process of the service runs, the trace says who is waited for."""
-    work(office)  # so that the services are known
+    """Before any process of the service has ever run, the trace says who is waited for."""
     post(office, ("Main Street", 1, "l1"))
     trace = answer("trace", "l1", "--db", "post.db", cwd=office)
     assert (trace["state"], handling(trace)["state"]) == ("running", "awaited")

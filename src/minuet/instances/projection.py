@@ -21,8 +21,8 @@ class Found(Struct, frozen=True):
     """One event as it was found."""
 
     envelope: Envelope
-    awaiting: frozenset[str] = frozenset()
-    """The groups that have yet to have it."""
+    had: frozenset[str] = frozenset()
+    """The groups that have had it."""
     owed: bool = False
 
 
@@ -139,7 +139,7 @@ def handling(
             due_at=parked.due_at, error=delivery.history[-1].error if delivery.history else None,
             dead_letter=number, history=delivery.history, emitted=emitted,
         )  # fmt: skip
-    taken = not one.owed and one.awaiting.isdisjoint((reaction.id, reaction.service))
+    taken = not one.owed and not one.had.isdisjoint((reaction.id, reaction.service))
     history = parked.delivery.history if parked is not None else ()
     begun = parked.delivery.attempts if parked is not None else 0
     return Handling(

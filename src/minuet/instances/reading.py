@@ -59,7 +59,14 @@ async def _stand(
 
 async def _find(broker: Broker, store: Store, correlation_id: str, *, quick: bool) -> list[Found]:
     logged = await broker.instance(correlation_id, quick=quick)
-    found = [Found(envelope_of(one.message), one.awaiting) for one in logged]
+    groups = [progress.group for progress in await broker.groups()]
+    found = [
+        Found(
+            envelope_of(one.message),
+            frozenset(group.name for group in groups if one.message.topic in group.topics) - one.awaiting,
+        )
+        for one in logged
+    ]
     there = {one.envelope.id for one in found}
     owed = _events(correlation_id, [row.message for row in await store.owed(MOST_OWED)])
     return [*found, *(one for one in owed if one.envelope.id not in there)]

@@ -43,6 +43,13 @@ def letter(state):
     )  # fmt: skip
 
 
+ALL = frozenset(reaction.id for reaction in MANIFEST.reactions)
+
+
+def had(envelope, *, by=ALL, awaiting=frozenset()):
+    return Found(envelope, by - awaiting)
+
+
 def stand(*found, standings=(), letters=(), now=BEGAN + 10):
     return project(PLACED, MANIFEST, found, standings, letters, now)
 
@@ -54,7 +61,7 @@ def state_of(instance, reaction="payments.charge"):
 
 def test_an_event_that_its_groups_have_had_is_handled():
     """Whoever takes it and is not behind has handled it; the instance waits for what comes next."""
-    instance = stand(Found(placed), Found(captured, awaiting=frozenset({"shipping.ship"})))
+    instance = stand(had(placed), had(captured, awaiting={"shipping.ship"}))
     assert [h.state for h in instance.events[0].handlings] == ["handled", "handled"]
     assert [wait.reaction for wait in instance.awaited] == ["shipping.ship"]
     assert instance.awaited[0].sentence == (
@@ -66,16 +73,16 @@ def test_an_event_that_its_groups_have_had_is_handled():
 
 def test_events_are_told_with_their_service_their_offset_and_who_emitted_them():
     """The first event came from outside; the second was emitted by a reaction, as its id proves."""
-    first, second = stand(Found(placed), Found(captured)).events
+    first, second = stand(had(placed), had(captured)).events
     assert (first.service, first.offset_seconds, first.emitted_by) == ("sales", 0.0, None)
     assert (second.service, second.offset_seconds, second.emitted_by) == ("payments", 1.5, "payments.charge")
-    assert state_of(stand(Found(placed), Found(captured))).emitted == (CAPTURED,)
+    assert state_of(stand(had(placed), had(captured))).emitted == (CAPTURED,)
 
 
 def test_a_failed_attempt_is_told_with_its_error_and_the_next():
     """A reaction that is retrying says what failed and when it is tried again."""
     history = (Attempt(at=BEGAN + 1, error="TimeoutError: slow"),)
-    instance = stand(Found(placed), standings=[parked("due", attempts=1, history=history, due_at=BEGAN + 12.5)])
+    instance = stand(had(placed), standings=[parked("due", attempts=1, history=history, due_at=BEGAN + 12.5)])
     handling = state_of(instance)
     assert (handling.state, handling.attempts, handling.due_at) == ("retrying", 1, BEGAN + 12.5)
     assert instance.awaited[0].sentence.endswith(
@@ -95,14 +102,14 @@ def test_a_failed_attempt_is_told_with_its_error_and_the_next():
 )
 def test_what_is_parked_says_why_it_waits(standing, state, because):
     """Each way to be parked is a state of its own, with its reason."""
-    instance = stand(Found(placed), standings=[standing])
+    instance = stand(had(placed), standings=[standing])
     assert state_of(instance).state == state
     assert instance.awaited[0].sentence.endswith(f"; {because}")
 
 
 def test_a_dead_letter_leaves_the_instance_stuck():
     """Nobody is at work: the wait says which dead letter, and why it died."""
-    instance = stand(Found(placed), letters=[letter("open")], standings=[parked("held", attempts=3, dead_letter=7)])
+    instance = stand(had(placed), letters=[letter("open")], standings=[parked("held", attempts=3, dead_letter=7)])
     handling = state_of(instance)
     assert (handling.state, handling.dead_letter, handling.reason) == ("dead_letter", 7, "permanent_error")
     assert instance.state == "stuck"
@@ -112,7 +119,7 @@ def test_a_dead_letter_leaves_the_instance_stuck():
 
 def test_a_discarded_dead_letter_is_awaited_no_more():
     """Somebody gave it up for good."""
-    instance = stand(Found(placed), letters=[letter("discarded")])
+    instance = stand(had(placed), letters=[letter("discarded")])
     assert state_of(instance).state == "discarded"
     assert instance.awaited == ()
 
@@ -121,7 +128,7 @@ def test_a_redriven_dead_letter_that_was_handled_is_handled():
     """It keeps the number of the letter, and every attempt counts."""
     history = (Attempt(at=BEGAN, error="x"), Attempt(at=BEGAN, error="y"))
     settled = parked("handled", attempts=0, history=history, dead_letter=7)
-    handling = state_of(stand(Found(placed), letters=[letter("resolved")], standings=[settled]))
+    handling = state_of(stand(had(placed), letters=[letter("resolved")], standings=[settled]))
     assert (handling.state, handling.dead_letter, handling.attempts) == ("handled", 7, 3)
 
 
@@ -135,15 +142,15 @@ def test_an_event_in_the_outbox_has_not_reached_anybody():
 def test_an_instance_is_late_once_its_workflow_allows_no_more():
     """Late is what has not ended within its workflow's time."""
     shipped = event("OrderShipped.v1", derive(CAPTURED, "shipping", "ship", 1), cause=CAPTURED, source="/shipping")
-    assert not stand(Found(placed), now=BEGAN + 3599).late
-    assert stand(Found(placed), now=BEGAN + 3601).late
-    ended = stand(Found(placed), Found(captured), Found(shipped), now=BEGAN + 9999)
+    assert not stand(had(placed), now=BEGAN + 3599).late
+    assert stand(had(placed), now=BEGAN + 3601).late
+    ended = stand(had(placed), had(captured), had(shipped), now=BEGAN + 9999)
     assert (ended.state, ended.late, ended.ended_with) == ("ended", False, ("OrderShipped.v1",))
 
 
 def test_a_group_of_a_service_waits_for_all_of_its_reactions():
     """Where a broker has one group a service, its name stands for each reaction."""
-    instance = stand(Found(placed, awaiting=frozenset({"mail"})))
+    instance = stand(had(placed, by=frozenset({"payments"})))
     assert state_of(instance, "mail.welcome").state == "awaited"
     assert state_of(instance, "payments.charge").state == "handled"
 
@@ -167,5 +174,5 @@ def test_a_source_of_a_service_is_told_by_its_name():
 def test_an_event_without_a_time_has_no_offset():
     """A foreign event need not say when it happened."""
     timeless = Envelope(id="x", source="/sales", type="OrderPlaced.v2")
-    [only] = stand(Found(timeless)).events
+    [only] = stand(had(timeless)).events
     assert (only.at, only.offset_seconds) == (None, None)
