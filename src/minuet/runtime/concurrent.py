@@ -40,32 +40,29 @@ class ConcurrentLane(Lane):
     _abandoning = False
 
     @cached_property
-    def _tasks(self) -> dict[asyncio.Task[Ran], Parked]:
+    def _running(self) -> dict[asyncio.Task[Ran], Parked]:
+        """What runs now."""
         return {}
 
     @cached_property
     def _ran(self) -> list[Ran]:
+        """What has ended and is recorded by the next round."""
         return []
 
     def _finished(self) -> bool:
-        return self.stopping and not self.running and not self._ran
+        return self.stopping and not self._running and not self._ran
 
     @property
     def at_work(self) -> bool:
-        return super().at_work or bool(self._tasks or self._ran)
-
-    @property
-    def running(self) -> dict[asyncio.Task[Ran], Parked]:
-        """What runs now."""
-        return self._tasks
+        return super().at_work or bool(self._running or self._ran)
 
     async def _has_work(self) -> bool:
         if self._ran:
             return True
-        return len(self.running) < self.reactor.reaction.concurrency and await super()._has_work()
+        return len(self._running) < self.reactor.reaction.concurrency and await super()._has_work()
 
     async def _round(self) -> None:
-        ran, self._ran = self._ran, []
+        ran, self._ran = self._ran, list[Ran]()
         try:
             async with self.store.transaction() as unit:
                 recorder = Recorder(self.reactor, unit, self.outlet, self.clock, self.chance, self.observers)
@@ -100,7 +97,7 @@ class ConcurrentLane(Lane):
 
     async def _claim(self, unit: Unit, recorder: Recorder) -> list[Parked]:
         consumer = self.reactor.id
-        room = self.reactor.reaction.concurrency - len(self.running)
+        room = self.reactor.reaction.concurrency - len(self._running)
         if room <= 0:
             self.may_be_parked = True
             return []
@@ -146,11 +143,11 @@ class ConcurrentLane(Lane):
 
     def _start(self, parked: Parked) -> None:
         task = asyncio.create_task(self._react(parked), name=f"{self.reactor.id} {parked.event_id}")
-        self.running[task] = parked
+        self._running[task] = parked
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[Ran]) -> None:
-        parked = self.running.pop(task)
+        parked = self._running.pop(task)
         if not task.cancelled():
             self._ran.append(task.result())
         elif not self._abandoning:
@@ -198,10 +195,10 @@ class ConcurrentLane(Lane):
     async def abandon(self) -> None:
         """The time to stop has run out: end what runs, and leave it to whoever comes next."""
         self._abandoning = True
-        given_back = [parked for parked in self.running.values() if parked.id]
-        for task in list(self.running):
+        given_back = [parked for parked in self._running.values() if parked.id]
+        for task in list(self._running):
             task.cancel()
-        await asyncio.gather(*self.running, return_exceptions=True)
+        await asyncio.gather(*self._running, return_exceptions=True)
         if self._ran:
             await self._round()
         async with self.store.transaction() as unit:
