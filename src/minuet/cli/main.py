@@ -44,7 +44,7 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     arguments = sys.argv[1:]
     try:
-        command_line(asked_for(arguments))()
+        command_line(asked_for(arguments))(prog_name="minuet")
     except MinuetError as error:
         fail(error, as_json="--json" in arguments)
     except BrokenPipeError:
