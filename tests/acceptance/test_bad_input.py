@@ -111,3 +111,35 @@ async def absorbed_at_once(broker: Broker, store: Store, kind: str) -> int:
         return 0
     [(kept,)] = await broker.database.read("SELECT count(*) FROM minuet_log")
     return MESSAGES - kept
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_foreign_event_is_known_again_by_its_bytes(kind: str, tmp_path: Path) -> None:
+    """A message whose identity stands only in its body or headers is absorbed when it comes again."""
+    (broker, store), count = adapters(kind, tmp_path), Count()
+    fuzzer = Fuzzer(SEED)
+    foreign = [
+        msgspec.structs.replace(one.message, id=None, source=None)
+        for one in (fuzzer.valid(), fuzzer.valid_in_headers(), fuzzer.valid())
+    ]
+    async with App([scales()], broker=broker, store=store, observers=[count]).running():
+        for _ in range(2):
+            await broker.publish(foreign)
+        await count.until(2 * len(foreign))
+        assert count.ended == {"handled": len(foreign), "duplicate": len(foreign)}
+        assert count.troubles == []
+        assert (await store.counts())["scales"]["duplicates_absorbed"] == len(foreign)
+
+
+async def test_half_a_character_is_refused_where_it_is_published(tmp_path: Path) -> None:
+    """Text that no encoding can carry does not get into a broker to poison who takes it out."""
+    for kind in KINDS:
+        broker, _ = adapters(kind, tmp_path / kind)
+        (tmp_path / kind).mkdir()
+        await broker.open()
+        whole = Fuzzer(SEED).valid().message
+        for field, value in (("key", "\ud800"), ("id", "\ud800"), ("headers", {"ce-id": "\ud800"}), ("body", "\ud800")):
+            broken = msgspec.structs.replace(whole, **{field: value})
+            with pytest.raises((UnicodeError, ValueError)):
+                await broker.publish([whole, broken])
+        await broker.close()

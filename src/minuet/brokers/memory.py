@@ -84,6 +84,8 @@ class MemoryBroker:
 
     async def publish(self, messages: Sequence[Message]) -> None:
         refuse_large(messages, self.capabilities.max_payload_bytes)
+        for message in messages:
+            _refuse_unwritable(message)
         self._log.update(enumerate(messages, self._end))
         self._end += len(messages)
         self.wake()
@@ -253,3 +255,13 @@ class MemorySubscription:
 
 def _delivery(number: int, m: Message) -> Delivery:
     return Delivery(m.topic, m.key, m.id, m.source, m.headers, m.body, number)
+
+
+def _refuse_unwritable(message: Message) -> None:
+    """Raise UnicodeEncodeError for text that is no text, half of a surrogate pair, as any broker on a wire does."""
+    texts: list[str | bytes | None] = [message.topic, message.key, message.id, message.source, message.body]
+    if message.headers is not None and not isinstance(message.headers, Attributes):
+        texts += [*message.headers, *message.headers.values()]
+    for text in texts:
+        if isinstance(text, str) and not text.isascii():
+            text.encode()

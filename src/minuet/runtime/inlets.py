@@ -32,21 +32,74 @@ class Inlet(Protocol):
 
 
 class JoinedInlet:
-    """From a log in the store's own database: the position is the inbox."""
+    """From a log in the store's own database: the position is the inbox, and the log knows what it holds.
 
-    def __init__(self, subscription: JoinedSubscription) -> None:
+    It knows by what stands beside the bytes. An event whose identity is only in them, from a publisher of another kind,
+    is known by the inbox.
+    """
+
+    def __init__(self, subscription: JoinedSubscription, reactor: Reactor, clock: Clock, observers: Observers) -> None:
         self.ready = subscription.ready
         self.enter = subscription.enter
-        self.take = subscription.take
+        self._subscription = subscription
+        self._known = Known(reactor, clock, observers)
+
+    async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:
+        taken = await self._subscription.take(unit, limit)
+        foreign = [delivery for delivery in taken if delivery.id is None or delivery.source is None]
+        if not foreign:
+            return taken
+        fresh = {delivery.token for delivery in await self._known.unseen(unit, foreign)}
+        gone = {delivery.token for delivery in foreign} - fresh
+        return [delivery for delivery in taken if delivery.token not in gone]
+
+
+class Known:
+    """What the inbox knows of one reaction's deliveries."""
+
+    def __init__(self, reactor: Reactor, clock: Clock, observers: Observers) -> None:
+        self._reactor = reactor
+        self._clock = clock
+        self._observers = observers
+
+    async def unseen(self, unit: Unit, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Those that the reaction has not had; from now on it has."""
+        if self._reactor.guarantee == "at_least_once":
+            return batch
+        identities = [_identity(delivery) for delivery in batch]
+        known = [identity for identity in identities if identity is not None]
+        seen = await unit.inbox.seen(self._reactor.id, known) if known else set[tuple[str, str]]()
+        fresh: list[Delivery] = []
+        duplicates: list[Turn] = []
+        remembered: list[tuple[str, str]] = []
+        for delivery, identity in zip(batch, identities, strict=True):
+            if identity is None:
+                fresh.append(delivery)
+            elif identity in seen:
+                duplicates.append(
+                    Turn(
+                        reaction=self._reactor.id, place=self._reactor.place, topic=delivery.topic,
+                        event_id=identity[1], key=delivery.key,
+                    )
+                )  # fmt: skip
+            else:
+                seen.add(identity)
+                remembered.append(identity)
+                fresh.append(delivery)
+        if remembered:
+            await unit.inbox.remember(self._reactor.id, remembered, self._clock.now())
+        if duplicates:
+            await unit.counters.add(self._reactor.service, "duplicates_absorbed", len(duplicates))
+            if Point.DUPLICATE in self._observers.points:
+                self._observers.at(Point.DUPLICATE, duplicates)
+        return fresh
 
 
 class InboxInlet:
     """From a broker elsewhere: the inbox tells what the reaction has had; the broker is told after the commit."""
 
     def __init__(self, reactor: Reactor, clock: Clock, observers: Observers, wake: Callable[[], None]) -> None:
-        self._reactor = reactor
-        self._clock = clock
-        self._observers = observers
+        self._known = Known(reactor, clock, observers)
         self._waiting: list[Delivery] = []
         self._settled: Callable[[Sequence[Delivery]], None] = _nobody
         self.wake = wake
@@ -82,38 +135,7 @@ class InboxInlet:
             self._settled(batch)
 
         unit.after_commit(committed)
-        if self._reactor.guarantee == "at_least_once":
-            return batch
-        return await self._unseen(unit, batch)
-
-    async def _unseen(self, unit: Unit, batch: Sequence[Delivery]) -> list[Delivery]:
-        identities = [_identity(delivery) for delivery in batch]
-        known = [identity for identity in identities if identity is not None]
-        seen = await unit.inbox.seen(self._reactor.id, known) if known else set[tuple[str, str]]()
-        fresh: list[Delivery] = []
-        duplicates: list[Turn] = []
-        remembered: list[tuple[str, str]] = []
-        for delivery, identity in zip(batch, identities, strict=True):
-            if identity is None:
-                fresh.append(delivery)
-            elif identity in seen:
-                duplicates.append(
-                    Turn(
-                        reaction=self._reactor.id, place=self._reactor.place, topic=delivery.topic,
-                        event_id=identity[1], key=delivery.key,
-                    )
-                )  # fmt: skip
-            else:
-                seen.add(identity)
-                remembered.append(identity)
-                fresh.append(delivery)
-        if remembered:
-            await unit.inbox.remember(self._reactor.id, remembered, self._clock.now())
-        if duplicates:
-            await unit.counters.add(self._reactor.service, "duplicates_absorbed", len(duplicates))
-            if Point.DUPLICATE in self._observers.points:
-                self._observers.at(Point.DUPLICATE, duplicates)
-        return fresh
+        return await self._known.unseen(unit, batch)
 
 
 def _nobody(deliveries: Sequence[Delivery]) -> None:  # noqa: ARG001  # stands in until bound
