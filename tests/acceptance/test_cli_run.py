@@ -1,6 +1,7 @@
 """`minuet run`: started, stopped, killed, supervised, reloaded."""
 
 import os
+import select
 import signal
 import sqlite3
 from pathlib import Path
@@ -199,13 +200,15 @@ def test_a_second_signal_kills_all_processes(tmp_path):
 
 
 def test_processes_do_not_outlive_a_supervisor_that_was_killed(office):
-    """They hear that it is gone, and stop gracefully; what they say to nobody is no error."""
+    """They hear that it is gone, and stop gracefully."""
     with running("post:app", "--workers", "2", cwd=office) as services:
-        workers = started(services, 2)
+        ends = [os.pidfd_open(pid) for pid in started(services, 2)]
         services.send(signal.SIGKILL)
         assert services.end() == -signal.SIGKILL
         assert sum(line["event"] == "stopped" for line in services.lines) == 2
-    assert not [pid for pid in workers if alive(pid)]
+    for end in ends:
+        assert select.select([end], [], [], 60)[0], "it lives"
+        os.close(end)
 
 
 def alive(pid):
