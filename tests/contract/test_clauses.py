@@ -9,6 +9,8 @@ from minuet.ports.broker import Capabilities
 from minuet.ports.store import StoreCapabilities
 from minuet.testing.conformance import BrokerConformance, StoreConformance
 from minuet.testing.conformance.claims import clause_of, clauses_in, names_of_tests, requirements_of
+from tools.documents.__main__ import ROOT
+from tools.documents.parts import filled
 
 SUITES = [BrokerConformance, StoreConformance]
 DECLARED = {BrokerConformance: Capabilities, StoreConformance: StoreCapabilities}
@@ -68,3 +70,9 @@ def possible(field) -> list[str]:
     if isinstance(field.type, msgspec.inspect.LiteralType):
         return [f"{field.name}={word}" for word in field.type.values if word != "none"]
     return [field.name]
+
+
+def test_the_reference_says_what_adapters_declare_and_ports_demand() -> None:
+    """The tables of capabilities and clauses in the documents are those of today; `make docs` writes them anew."""
+    document = (ROOT / "docs" / "reference" / "capabilities.md").read_text()
+    assert filled(document) == document

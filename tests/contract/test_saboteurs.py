@@ -25,8 +25,18 @@ SABOTEURS = [
 HONEST = [HonestMemoryBroker, HonestSqliteBroker, HonestMemoryStore, HonestSqliteStore]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("saboteur", SABOTEURS, ids=lambda suite: f"{suite.caught_by}-{suite.__name__}")
+def name(suite) -> str:
+    """The clause that catches it, and what it is."""
+    return f"{suite.caught_by}-{suite.__name__}"
+
+
+def quick_or_slow(suite) -> object:
+    """A suite with processes to kill takes its time."""
+    takes_long = issubclass(suite, HonestSqliteBroker | HonestSqliteStore)
+    return pytest.param(suite, id=name(suite), marks=[pytest.mark.slow] if takes_long else [])
+
+
+@pytest.mark.parametrize("saboteur", [quick_or_slow(each) for each in SABOTEURS])
 def test_a_saboteur_is_caught_by_the_clause_that_it_names(saboteur, record_property) -> None:
     """Of the tests that fail against it, one at least is about the clause that forbids its lie."""
     failed = asyncio.run(failures(saboteur))
@@ -37,8 +47,7 @@ def test_a_saboteur_is_caught_by_the_clause_that_it_names(saboteur, record_prope
     )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("honest", HONEST)
+@pytest.mark.parametrize("honest", [quick_or_slow(each) for each in HONEST])
 def test_an_honest_adapter_is_not_caught(honest) -> None:
     """The front that saboteurs stand behind breaks no clause by itself."""
     assert asyncio.run(failures(honest)) == {}
@@ -51,7 +60,7 @@ def test_every_clause_catches_a_saboteur(port) -> None:
     assert set(clauses_in(port.port)) - named == set()
 
 
-@pytest.mark.parametrize("saboteur", SABOTEURS, ids=lambda suite: f"{suite.caught_by}-{suite.__name__}")
+@pytest.mark.parametrize("saboteur", [pytest.param(each, id=name(each)) for each in SABOTEURS])
 def test_a_saboteur_says_its_lie(saboteur) -> None:
     """What a saboteur does stands in a sentence."""
     assert saboteur.__doc__.endswith(".")

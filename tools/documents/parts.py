@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 import msgspec
 
 from benchmarks import report, tables
-from tools.documents import reference, verbs
+from tools.documents import clauses, reference, verbs
 
 Capability = bool | int | str | tuple[str, ...]
 
@@ -34,6 +34,8 @@ def speed() -> str:
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "app-settings": reference.app_settings,
+    "broker-capabilities": clauses.broker_capabilities,
+    "broker-clauses": clauses.broker_clauses,
     "brokers": brokers,
     "contract-keywords": reference.contract_keywords,
     "dead-letter-reasons": reference.dead_letter_reasons,
@@ -42,6 +44,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "reaction-keywords": reference.reaction_keywords,
     "refusals": reference.refusals,
     "speed": speed,
+    "store-capabilities": clauses.store_capabilities,
+    "store-clauses": clauses.store_clauses,
     "stores": stores,
     "turn-facts": reference.turn_facts,
     "verbs": verbs.verbs,

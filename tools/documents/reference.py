@@ -19,28 +19,28 @@ _EXPLAINED = re.compile(r"(?ms)^`(?P<name>\w+)`: (?P<text>.*?)(?=^`\w+`: |^$|\Z)
 
 def contract_keywords() -> str:
     """The keywords of an event's class, as the contract's terms explain them."""
-    return _table(("keyword", "meaning"), [(f"`{name}`", text) for name, text in explained(Terms)])
+    return table(("keyword", "meaning"), [(f"`{name}`", text) for name, text in explained(Terms)])
 
 
 def reaction_keywords() -> str:
     """The keywords of `@service.reaction`, with their defaults."""
-    return _table(("keyword", "default", "meaning"), settings(Service.reaction))
+    return table(("keyword", "default", "meaning"), settings(Service.reaction))
 
 
 def app_settings() -> str:
     """The parameters of App, with their defaults."""
-    return _table(("parameter", "default", "meaning"), settings(App))
+    return table(("parameter", "default", "meaning"), settings(App))
 
 
 def observer_points() -> str:
     """The points of a turn, in its order."""
-    return _table(("point", "meaning"), members(Point))
+    return table(("point", "meaning"), members(Point))
 
 
 def turn_facts() -> str:
     """What an observer is told of a turn."""
     told = dict(explained(Turn))
-    return _table(("field", "meaning"), [(f"`{name}`", told.get(name, "")) for name in Turn.__struct_fields__])
+    return table(("field", "meaning"), [(f"`{name}`", told.get(name, "")) for name in Turn.__struct_fields__])
 
 
 def outcomes() -> str:
@@ -55,7 +55,7 @@ def dead_letter_reasons() -> str:
         what, _, reasons = inspect.cleandoc(kind.__doc__ or "").partition("Reason ")
         for reason, why in re.findall(r"`(\w+)`(?: \(([^)]*)\))?", reasons):
             rows.append((f"`{reason}`", f"{_line(what)} Here: {why}." if why else _line(what)))
-    return _table(("reason", "meaning"), rows)
+    return table(("reason", "meaning"), rows)
 
 
 def refusals() -> str:
@@ -133,7 +133,8 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table of a document; cells may hold what tables are made of."""
     head = tuple(head)
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]

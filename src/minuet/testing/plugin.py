@@ -23,6 +23,8 @@ pytest.register_assert_rewrite("minuet.testing.conformance")
 HERE = Path(__file__).parent / "conformance"
 BY_URL = {HERE / "test_broker.py": "broker", HERE / "test_store.py": "store"}
 """The suites that ship, and the option that says which adapter each is for."""
+PASSED_OVER = pytest.StashKey[bool]()
+"""Whether one of them was not collected for want of its option."""
 PROPERTY = "minuet"
 """Under this name each conformance test reports its clause."""
 NOT_CLAIMED = "not claimed"
@@ -51,11 +53,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """A suite that ships is collected when its option is given."""
     if (option := BY_URL.get(collection_path)) is None:
         return None
-    if not any(config.getoption(each) for each in BY_URL.values()):
-        pytest.exit(
-            "Say which adapter the suites are for: --broker URL, --store URL or both.", pytest.ExitCode.USAGE_ERROR
-        )
-    return None if config.getoption(option) else True
+    if config.getoption(option):
+        return None
+    config.stash[PASSED_OVER] = True
+    return True
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """The suites that ship are of no use without an adapter."""
+    if session.config.stash.get(PASSED_OVER, default=False) and not session.items:
+        raise pytest.UsageError("Say which adapter the suites are for: --broker URL, --store URL or both.")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from minuet.errors import StartupError
 from minuet.testing.conformance.claims import Requirement, claims_of, requirements_of
 from minuet.testing.conformance.process import Part, Player
 
@@ -57,7 +58,7 @@ class Suite(ABC):
     def placed(self, folder: Path) -> str:
         """The URL, in this folder."""
         if self.url is None:
-            raise NotImplementedError(
+            raise StartupError(
                 f"{type(self).__name__} does not say how to reach its adapter: give it `url`, or override its `make_` "
                 "method."
             )
