@@ -42,7 +42,7 @@ from minuet.runtime.outlets import JoinedOutlet, OutboxOutlet, Outlet
 from minuet.runtime.reactor import Reactor
 from minuet.runtime.relay import Relay
 from minuet.runtime.settling import Settling
-from minuet.runtime.system import SystemChance, SystemClock, SystemIds
+from minuet.runtime.system import SystemChance, SystemClock, SystemIds, end_process_after
 from minuet.runtime.transactional import TransactionalLane
 from minuet.runtime.worker import Worker
 from minuet.runtime.writing import MessageWriter
@@ -144,11 +144,19 @@ class App:
         await self._settling.wait()
 
     async def serve(self, services: Collection[str] | None = None, started: Callable[[], None] | None = None) -> None:
-        """Run until SIGTERM or SIGINT, then stop gracefully. `started` is called once consuming has begun."""
+        """Run until SIGTERM or SIGINT, then stop gracefully; a second after the limit, end in any case.
+
+        `started` is called once consuming has begun.
+        """
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+
+        def heard() -> None:
+            stop.set()
+            end_process_after(self.stop_seconds + 1)
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, heard)
         async with self.running(services):
             if started is not None:
                 started()

@@ -1,6 +1,7 @@
 """Whatever a reaction does, it harms its own event alone: that one is a dead letter, its neighbours are handled."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,3 +148,81 @@ async def test_a_bad_reaction_harms_its_own_event_alone(
         assert len(letter.error) + len(letter.trace) < 50_000
         assert [turn.key for turn in signals.passed(Point.COMMITTED, outcome=Outcome.DEAD)] == ["1"]
         assert signals.troubles == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_sync_reaction_that_runs_out_of_items_is_a_failed_attempt(kind: str, tmp_path: Path) -> None:
+    """A StopIteration from a thread, which no future can carry, ends as a dead letter, and what follows is handled."""
+    broker, store = adapters(kind, tmp_path)
+    service, signals = Service("victim", owns=[Tried]), Signals({Point.COMMITTED})
+
+    @service.reaction(retry=NEVER)
+    def first_of_none(tried: Tried) -> None:
+        if tried.trick != HARMLESS:
+            next(iter(()))
+
+    app = App([service], broker=broker, store=store, observers=[signals])
+    async with app.running():
+        await service.emit(Tried(number=1, trick="next"))
+        await service.emit(Tried(number=1))
+        await signals.reached(Point.COMMITTED, outcome=Outcome.HANDLED, count=1, within="5s")
+        [letter] = await store.list_dead_letters(DeadLetterFilter())
+    assert "StopIteration" in letter.trace
+
+
+@pytest.mark.parametrize("transactional", [True, False], ids=["transactional", "concurrent"])
+async def test_a_reaction_that_cancels_its_own_task_is_a_failed_attempt(*, transactional: bool, tmp_path: Path) -> None:
+    """Its lane goes on: the event is a dead letter, and the next one is handled."""
+    broker, store = adapters(KINDS[0], tmp_path)
+    service, signals = Service("victim", owns=[Tried]), Signals({Point.COMMITTED})
+
+    async def cancel_oneself(tried: Tried) -> None:
+        task = asyncio.current_task()
+        if tried.trick != HARMLESS and task is not None:
+            task.cancel()
+            await asyncio.sleep(0)
+
+    if transactional:
+
+        @service.reaction(retry=NEVER)
+        async def within(tried: Tried, tx: Transaction) -> None:
+            await cancel_oneself(tried)
+
+    else:
+
+        @service.reaction(retry=NEVER)
+        async def outside(tried: Tried) -> None:
+            await cancel_oneself(tried)
+
+    app = App([service], broker=broker, store=store, observers=[signals])
+    async with app.running():
+        await service.emit(Tried(number=1, trick="cancel"))
+        await service.emit(Tried(number=1))
+        await signals.reached(Point.COMMITTED, outcome=Outcome.HANDLED, count=1, within="5s")
+        [letter] = await store.list_dead_letters(DeadLetterFilter())
+    assert "cancelled from within" in letter.error
+
+
+SHUTS = {
+    "close()": lambda c: c.close(),
+    "its own tables": lambda c: c.execute("UPDATE minuet_positions SET position = 9"),
+}
+
+
+@pytest.mark.parametrize("shut", SHUTS)
+async def test_a_reaction_cannot_close_or_meddle_on_the_connection_it_borrows(shut: str, tmp_path: Path) -> None:
+    """What belongs to minuet is refused on a native connection, and the lane goes on."""
+    broker, store = adapters(KINDS[0], tmp_path)
+    service, signals = Service("victim", owns=[Tried]), Signals({Point.COMMITTED})
+
+    @service.reaction(retry=NEVER)
+    async def borrow(tried: Tried, connection: sqlite3.Connection) -> None:
+        if tried.trick != HARMLESS:
+            SHUTS[shut](connection)
+
+    app = App([service], broker=broker, store=store, observers=[signals])
+    async with app.running():
+        await service.emit(Tried(number=1, trick=shut))
+        await service.emit(Tried(number=1))
+        await signals.reached(Point.COMMITTED, outcome=Outcome.HANDLED, count=1, within="5s")
+        assert len(await store.list_dead_letters(DeadLetterFilter())) == 1

@@ -20,6 +20,7 @@ from minuet.cli.reference import load_app
 from minuet.cli.supervisor import LINE, Supervisor, leave_at_once, on_signals
 from minuet.config import named
 from minuet.errors import MinuetError, StartupError
+from minuet.runtime.system import end_process_after
 from minuet.telemetry.logging import LogObserver
 
 EXAMPLES = """
@@ -102,7 +103,12 @@ def placed(app: App, broker: str | None, store: str | None) -> App:
 async def work(app: App, services: Sequence[str] | None, say: Say, *, drain: bool) -> None:
     """Run until a signal, or until the supervisor is gone; with `drain`, or until nothing is left to do."""
     stop = asyncio.Event()
-    on_signals(stop.set, leave_at_once)
+
+    def told() -> None:
+        stop.set()
+        end_process_after(app.stop_seconds + 1)
+
+    on_signals(told, leave_at_once)
     line = line_to_supervisor(stop)
     chosen = services or None
     names = [service.name for service in app.services if chosen is None or service.name in chosen]

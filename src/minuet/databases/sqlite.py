@@ -74,13 +74,22 @@ class GuardedConnection(sqlite3.Connection):
         # Asked once for each statement that SQLite does not know yet.
         touches = action == sqlite3.SQLITE_SAVEPOINT and str(details[1]).lower() in SAVEPOINTS
         ends = action == sqlite3.SQLITE_TRANSACTION or touches
-        return sqlite3.SQLITE_DENY if ends and self.guard.reacting else sqlite3.SQLITE_OK
+        meddles = action in CHANGES and str(details[0]).startswith("minuet_")
+        return sqlite3.SQLITE_DENY if (ends or meddles) and self.guard.reacting else sqlite3.SQLITE_OK
 
     def commit(self) -> None:
         raise StoreUnavailable(NOT_YOURS.format("commit()"))
 
     def rollback(self) -> None:
         raise StoreUnavailable(NOT_YOURS.format("rollback()"))
+
+    def close(self) -> None:
+        if self.guard.reacting:
+            raise StoreUnavailable(NOT_YOURS.format("close()"))
+        super().close()
+
+    def set_progress_handler(self, *_: object, **__: object) -> None:
+        raise StoreUnavailable(NOT_YOURS.format("set_progress_handler()"))
 
     def executescript(self, sql_script: str, /) -> sqlite3.Cursor:  # noqa: ARG002  # refused unseen
         raise StoreUnavailable(NOT_YOURS.format("executescript(), which commits first,"))
@@ -93,6 +102,7 @@ NOT_YOURS = (
     "{} was called on the connection of a reaction, whose transaction it shares with its inbox and its events. "
     "Return to commit it, raise to roll it back."
 )
+CHANGES = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE, sqlite3.SQLITE_DROP_TABLE)
 SAVEPOINTS = ("minuet_turn", "minuet_round")
 """Whose names are taken: that of a delivery's turn, and that of a lane's round."""
 

@@ -167,7 +167,7 @@ class ConcurrentLane(Lane):
             emitted = await reactor.react(arrival, parked.attempts, None, writes)
             return Ran(parked, arrival, reactor.messages(arrival, emitted, self.clock.now()), writes)
         except BaseException as error:  # whatever the user's code raises
-            return Ran(parked, arrival, [], error=failure(error))
+            return Ran(parked, arrival, [], error=failure(error, stopping=self.stopping))
 
     async def _record(self, unit: Unit, recorder: Recorder, one: Ran) -> None:
         failed = one.error or self.spoiled.pop(id(one.parked), None)

@@ -151,16 +151,21 @@ class Lane(ABC):
         self._alarm = loop.call_later(seconds, self.look)
 
 
-def failure(error: BaseException) -> BaseException:
-    """What a reaction that raised this failed with. Raises it anew when it is not the reaction's own: somebody asks the
-    running task to end, or the user at the keyboard the program. `sys.exit()` in a reaction ends that reaction only.
+def failure(error: BaseException, *, stopping: bool) -> BaseException:
+    """What a reaction that raised this failed with.
+
+    Raises it anew when it is not the reaction's own: its lane is asked to end, or the user at the keyboard asks the
+    program. `sys.exit()` in a reaction ends that reaction only, and so does cancelling its own task: until the lane is
+    stopping, nobody else does that.
     """
     if isinstance(error, KeyboardInterrupt):
         raise error
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if task is not None and task.cancelling() and stopping:
             raise error
+        while task is not None and task.cancelling():
+            task.uncancel()
         return cancelled()
     return error
 

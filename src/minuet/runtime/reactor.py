@@ -106,7 +106,7 @@ class Reactor:
         if self._streams:
             return self._check(await self._collect(self._call(**arguments)))
         if self._threads is not None:
-            call = partial(copy_context().run, self._call, **arguments)
+            call = partial(copy_context().run, _in_thread, self._call, arguments)
             return self._check(await asyncio.get_running_loop().run_in_executor(self._threads, call))
         return self._check(await self._call(**arguments))
 
@@ -145,6 +145,14 @@ class Reactor:
             )
             for ordinal, event in enumerate(emitted)
         ]
+
+
+def _in_thread(call: Callable[..., object], arguments: dict[str, Any]) -> object:
+    """Call a sync reaction. A StopIteration cannot cross from a thread to the loop: it goes as another's cause."""
+    try:
+        return call(**arguments)
+    except StopIteration as error:
+        raise RuntimeError("The reaction raised StopIteration: next() found nothing.") from error
 
 
 def _parameter(reaction: Reaction, wanted: object) -> str | None:

@@ -79,7 +79,7 @@ class TransactionalLane(Lane):
                 await recorder.handled(subject, arrival, [], Outcome.SKIPPED)
                 return False
         except BaseException as error:  # bytes that are no event, or a predicate that fails
-            return await recorder.failed(subject, arrival, failure(error))
+            return await recorder.failed(subject, arrival, failure(error, stopping=self.stopping))
         if self.spoiled and (lost := self.spoiled.pop(_which(subject), None)) is not None:
             return await recorder.failed(subject, arrival, lost)
         await unit.mark()
@@ -93,7 +93,7 @@ class TransactionalLane(Lane):
                     await unit.transaction.execute(sql, params)
             await unit.keep()
         except BaseException as error:  # whatever the user's code raises
-            cause = failure(error)
+            cause = failure(error, stopping=self.stopping)
             try:
                 await unit.undo()
             except TransactionLost as lost:

@@ -76,9 +76,17 @@ class Worker:
         await asyncio.gather(*everything, return_exceptions=True)
 
     async def _give_back(self, late: set[asyncio.Task[None]]) -> None:
-        for task in late:
+        """End lanes that take too long. One whose sync reaction has the transaction in a thread is not among them: its
+        statements would go on outside it. That one is waited for, or ends with the process.
+        """
+        ended = [
+            (lane, task)
+            for lane, task in zip(self._lanes, self._lane_tasks, strict=True)
+            if task in late and (lane.reactor.reaction.is_async or not lane.reactor.transactional)
+        ]
+        for _, task in ended:
             task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-        for lane, task in zip(self._lanes, self._lane_tasks, strict=True):
-            if task in late and isinstance(lane, ConcurrentLane):
+        await asyncio.gather(*(task for _, task in ended), return_exceptions=True)
+        for lane, _ in ended:
+            if isinstance(lane, ConcurrentLane):
                 await lane.abandon()
