@@ -67,6 +67,7 @@ def test_a_part_of_a_suite_may_be_run_on_purpose(tmp_path) -> None:
     assert "claimed, and no clause of it ran: " in done.stdout
 
 
+@pytest.mark.slow
 def test_processes_of_one_run_prove_together(tmp_path) -> None:
     """Under xdist the claims of a suite are proven by what all workers ran."""
     (tmp_path / "test_pulsar.py").write_text(THIRD_PARTY)
@@ -88,6 +89,7 @@ def test_a_broken_clause_is_a_failed_test(tmp_path) -> None:
     assert "100 of 100 deliveries: not within 0.1 seconds" in done.stdout
 
 
+@pytest.mark.slow
 def test_urls_are_enough(tmp_path) -> None:
     """The suites that ship run against any URL, from anywhere, without a line of Python."""
     suites = ["--pyargs", "minuet.testing.conformance"]
@@ -100,6 +102,7 @@ def test_urls_are_enough(tmp_path) -> None:
     assert "TestBroker" not in done.stdout
 
 
+@pytest.mark.slow
 def test_one_file_may_be_shared_by_all_clauses(tmp_path) -> None:
     """Nothing in the suites assumes that the broker or the store is empty."""
     suites = ["--pyargs", "minuet.testing.conformance"]
