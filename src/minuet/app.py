@@ -23,6 +23,7 @@ from minuet.composition import (
     native_types,
     on_dead_letter_of,
     owners_of,
+    preparing,
 )
 from minuet.config import named, open_broker, open_store
 from minuet.contracts.duration import Duration, seconds
@@ -231,7 +232,8 @@ class App:
             if service.setups:
                 async with store.transaction() as unit:
                     for setup in service.setups:
-                        await setup.function(unit.transaction)
+                        with preparing("Setup", service, setup.function, setup.place):
+                            await setup.function(unit.transaction)
         kept = await store.manifests()
         for service in self.services:
             # Whoever emits first leaves word of who will react; whoever reacts knows better.
@@ -246,7 +248,8 @@ class App:
         values: dict[object, object] = dict(self.provide)
         for provider in service.providers:
             if provider.type not in values:
-                values[provider.type] = await _provide(provider, stack)
+                with preparing("Provider", service, provider.function, provider.place):
+                    values[provider.type] = await _provide(provider, stack)
         native = native_types(service.reactions, store.capabilities)
         reactors = [
             Reactor(
@@ -326,13 +329,15 @@ class _LaneBuilder:
 
 
 async def _provide(provider: Provider, stack: AsyncExitStack) -> object:
-    """Call a provider; a generator is closed when the app stops."""
+    """Call a provider; what a generator says after its `yield` is done when the app stops."""
     made = provider.function()
     if inspect.isasyncgen(made):
         stack.push_async_callback(made.aclose)
+        stack.push_async_callback(anext, made, None)
         return await anext(made)
     if inspect.isgenerator(made):
         stack.callback(made.close)
+        stack.callback(next, made, None)
         return next(made)
     return await made if inspect.isawaitable(made) else made
 

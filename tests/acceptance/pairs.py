@@ -41,6 +41,10 @@ class Pair(NamedTuple):
         """Rows of the store's file, as somebody from outside sees them."""
         return look(self.store, sql, *parameters)
 
+    def logged(self, topic: str) -> list[tuple[object, ...]]:
+        """The keys of a topic's events in the order of the log."""
+        return look(self.broker, "SELECT key FROM minuet_log WHERE topic = ? ORDER BY seq", topic)
+
     def unfinished(self) -> dict[str, int]:
         """What is left to do: how much of the log is unread, claimed, parked or owed. Empty when all is done.
 
