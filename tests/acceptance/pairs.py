@@ -45,6 +45,10 @@ class Pair(NamedTuple):
         """The keys of a topic's events in the order of the log."""
         return look(self.broker, "SELECT key FROM minuet_log WHERE topic = ? ORDER BY seq", topic)
 
+    def logged_ids(self, topic: str) -> list[object]:
+        """The ids of a topic's events in the order of the log."""
+        return [row[0] for row in look(self.broker, "SELECT id FROM minuet_log WHERE topic = ? ORDER BY seq", topic)]
+
     def unfinished(self) -> dict[str, int]:
         """What is left to do: how much of the log is unread, claimed, parked or owed. Empty when all is done.
 
