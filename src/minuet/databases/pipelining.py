@@ -48,6 +48,9 @@ class Line:
     def __init__(self, connection: psycopg.AsyncConnection[Any], *, prepares: bool = True) -> None:
         self.connection = connection
         self._pg = connection.pgconn
+        self._watched = -1
+        """The socket that is watched now. libpq closes it when the connection is lost, and its number is given to
+        another: whoever watches must let go of it by the number it had."""
         self._prepares = prepares
         self._prepared: dict[str, bytes] = {}
         self._waiting: list[Statement] = []
@@ -133,9 +136,10 @@ class Line:
                     break
                 self._send(statement, sql, values)
             pg.pipeline_sync()
-            self._loop.add_reader(pg.socket, self._readable)
+            self._watched = pg.socket
+            self._loop.add_reader(self._watched, self._readable)
             if pg.flush():
-                self._loop.add_writer(pg.socket, self._writable)
+                self._loop.add_writer(self._watched, self._writable)
         except psycopg.Error as error:
             self._lost(error, waiting)
             return
@@ -167,7 +171,7 @@ class Line:
     def _writable(self) -> None:
         try:
             if not self._pg.flush():
-                self._loop.remove_writer(self._pg.socket)
+                self._loop.remove_writer(self._watched)
         except psycopg.Error as error:
             self._lost(error)
 
@@ -176,7 +180,7 @@ class Line:
         try:
             pg.consume_input()
             if pg.flush() == 0:
-                self._loop.remove_writer(pg.socket)
+                self._loop.remove_writer(self._watched)
             while not pg.is_busy():
                 result = pg.get_result()
                 if result is None:
@@ -213,7 +217,7 @@ class Line:
 
     def _landed(self) -> None:
         self._flying = False
-        self._loop.remove_reader(self._pg.socket)
+        self._unwatch()
         self._pg.exit_pipeline_mode()
         if self._waiting:
             self._launch()
@@ -238,16 +242,16 @@ class Line:
                 statement.done.set_exception(error)
         self._tell_quiet()
 
+    def _unwatch(self) -> None:
+        if self._watched >= 0:
+            self._loop.remove_reader(self._watched)
+            self._loop.remove_writer(self._watched)
+            self._watched = -1
+
     def abandon(self) -> None:
         """Cut the connection, whatever is under way; the server rolls back."""
-        pg = self._pg
-        if pg.status == pq.ConnStatus.OK or self._flying:
-            try:
-                self._loop.remove_reader(pg.socket)
-                self._loop.remove_writer(pg.socket)
-            except (psycopg.Error, OSError, ValueError):
-                pass
-        pg.finish()
+        self._unwatch()
+        self._pg.finish()
         if self._flight or self._waiting:
             self._lost(psycopg.OperationalError("the connection was abandoned"))
 

@@ -17,7 +17,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
 import psycopg
-from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from minuet.databases.guarded import GuardedConnection
@@ -218,7 +217,20 @@ class PostgresDatabase:
             raise Committed from cancelled
 
     async def prepare_schema(self, part: str, version: int, statements: list[str]) -> None:
-        """Bring a part of the schema up to a version, once, also when several do it at the same time."""
+        """Bring a part of the schema up to a version, once, also when several do it at the same time.
+
+        Raises StoreUnavailable in prose.
+        """
+        try:
+            await self._prepare_schema(part, version, statements)
+        except psycopg.Error as error:
+            reason = " ".join(str(error).split())
+            raise StoreUnavailable(
+                f"minuet's tables could not be made in PostgreSQL at {self.place.shown}: {reason}. Check that the user "
+                "may create tables there."
+            ) from error
+
+    async def _prepare_schema(self, part: str, version: int, statements: list[str]) -> None:
         async with self.line() as line:
             if await line.rows("SELECT 1 WHERE to_regclass('minuet_migrations') IS NOT NULL") and await line.rows(
                 "SELECT 1 FROM minuet_migrations WHERE part = $1 AND version >= $2", part, version
@@ -329,7 +341,8 @@ class PostgresDatabase:
     async def _hear(self, connection: psycopg.AsyncConnection[Any]) -> None:
         pg, readable = connection.pgconn, asyncio.Event()
         loop = asyncio.get_running_loop()
-        loop.add_reader(pg.socket, readable.set)
+        socket = pg.socket
+        loop.add_reader(socket, readable.set)
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
@@ -344,8 +357,7 @@ class PostgresDatabase:
                 if heard or swept:
                     self.tell()
         finally:
-            if pg.status == pq.ConnStatus.OK:
-                loop.remove_reader(pg.socket)
+            loop.remove_reader(socket)
 
 
 class Committed(asyncio.CancelledError):
