@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 
 from minuet.contracts.contract import Contract, Guarantee, OnDeadLetter
-from minuet.errors import StartupError
+from minuet.errors import Place, PreparationFailed, StartupError
 from minuet.ports.broker import Capabilities, Group
 from minuet.ports.store import StoreCapabilities
 from minuet.service.context import Context, Transaction, Writes
@@ -19,6 +20,10 @@ BUILT_IN: tuple[object, ...] = (Transaction, Context, Writes)
 def check_services(services: Sequence[Service]) -> None:
     """Refuse services that cannot live in one choreography."""
     names: dict[str, Service] = {}
+    try:
+        iter(services)
+    except TypeError:
+        raise StartupError(f"An App takes a list of services, and was given {services!r}. Write App([...]).") from None
     for service in services:
         there = names.setdefault(service.name, service)
         if there is not service:
@@ -161,6 +166,17 @@ def check_needs(service: Service, replaced: Mapping[object, object], store: Stor
             f"App(provide={{{name}: ...}}). Given without asking: Transaction, Context, Writes"
             + (f" and {', '.join(store.native)}." if store.native else ".")
         )
+
+
+@contextmanager
+def preparing(kind: str, service: Service, function: object, place: Place) -> Generator[None]:
+    """Say of an error in this block which setup or provider it is of."""
+    try:
+        yield
+    except Exception as error:
+        said = f"{type(error).__qualname__}: {error}".rstrip(": .")
+        name = f"{service.name}.{getattr(function, '__name__', function)}"
+        raise PreparationFailed(f"{kind} {name} ({place}) failed: {said}. The app did not start.") from error
 
 
 def groups_of(services: Sequence[Service], capabilities: Capabilities) -> list[Group]:

@@ -38,6 +38,10 @@ class StartupError(MinuetError):
     """An app that must not start: a promise that its broker or store cannot keep, or a need that nobody provides."""
 
 
+class PreparationFailed(StartupError):
+    """A service's setup or provider raised while its app started; the cause is what it raised."""
+
+
 class UndeclaredEmission(MinuetError):
     """A reaction returned something that its return annotation does not allow; its transaction is rolled back."""
 

@@ -132,10 +132,30 @@ def test_a_setup_that_fails_shows_the_users_lines(office):
     text = (office / "post.py").read_text().replace("CREATE TABLE IF NOT EXISTS", "CREATE TABLEAU")
     (office / "post.py").write_text(text)
     error = minuet("run", "post:app", cwd=office, status=1).stderr
-    assert "The app could not start, or not stop:" in error
+    assert error.startswith("Setup delivery.tables (post.py:")
     assert "in tables" in error
     assert "OperationalError" in error
     assert "asyncio" not in error
+
+
+def test_a_provider_that_fails_is_named(office):
+    """It is told with its service, its line and the user's own frames."""
+    text = (office / "post.py").read_text() + (
+        "\n\nclass Van: ...\n\n\n@delivery.provides\ndef van() -> Van:\n    raise OSError('no petrol')\n"
+    )
+    (office / "post.py").write_text(text)
+    error = minuet("run", "post:app", cwd=office, status=1).stderr
+    assert error.startswith("Provider delivery.van (post.py:")
+    assert "failed: OSError: no petrol. The app did not start." in error
+    assert "in van" in error
+
+
+@pytest.mark.parametrize("path", ["./post.py", "post.py", "./post", "/srv/shop/post.py"])
+def test_an_app_named_by_its_file_is_a_usage_error(office, path):
+    """What to write in its place is said, and where to run it if that is elsewhere."""
+    error = " ".join(minuet("run", f"{path}:app", cwd=office, status=2).stderr.replace("│", "").split())
+    assert "post:app" in error.partition("names a file.")[2]
+    assert ("/srv/shop" in error.partition("names a file.")[2]) is path.startswith("/")
 
 
 # -- several processes

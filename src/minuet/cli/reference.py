@@ -33,6 +33,8 @@ def load_app(reference: str | None) -> App:
     module_name, colon, attribute = named.partition(":")
     if not (colon and module_name and attribute):
         raise typer.BadParameter(f"{named!r} does not name an app. {suggestion(named)}", param_hint="APP")
+    if "/" in module_name or module_name.startswith(".") or module_name.endswith(".py"):
+        raise typer.BadParameter(f"{named!r} names a file. {of_file(module_name, attribute)}", param_hint="APP")
     if (here := os.getcwd()) not in sys.path:  # noqa: PTH109  # sys.path holds texts
         sys.path.insert(0, here)
     module = load_module(module_name)
@@ -69,6 +71,15 @@ def suggestion(named: str) -> str:
     if ":" not in named:
         return f"Did you mean {named}:app?"
     return HOW
+
+
+def of_file(path: str, attribute: str) -> str:
+    """How an app in a file is named."""
+    parts = [part for part in path.removesuffix(".py").split("/") if part not in ("", ".")]
+    if path.startswith("/") or ".." in parts:
+        return f"Write {parts[-1]}:{attribute}, and run the command in {os.path.dirname(path)}."  # noqa: PTH120
+    module = ".".join(parts).strip(".")
+    return f"Did you mean {module}:{attribute}? A module is named with dots, without .py."
 
 
 def load_module(name: str) -> ModuleType:

@@ -19,7 +19,7 @@ from minuet.cli.output import print_json, users_frames
 from minuet.cli.reference import load_app
 from minuet.cli.supervisor import LINE, Supervisor, leave_at_once, on_signals
 from minuet.config import named
-from minuet.errors import MinuetError, StartupError
+from minuet.errors import MinuetError, PreparationFailed, StartupError
 from minuet.runtime.system import end_process_after
 from minuet.telemetry.logging import LogObserver
 
@@ -68,9 +68,11 @@ def run(
         loaded.observers = (*quiet, LogObserver(verbose=True))
     try:
         run_loop(work(loaded, service, say, drain=drain))
+    except PreparationFailed as error:
+        raise PreparationFailed(f"{error}\n\n{users_frames(error.__cause__ or error)}") from error
     except MinuetError:
         raise
-    except Exception as error:  # what setups and providers raise
+    except Exception as error:  # what a provider raises when it is closed
         raise StartupError(f"The app could not start, or not stop:\n\n{users_frames(error)}") from error
 
 

@@ -230,7 +230,13 @@ class Service:
 def owned(payloads: Sequence[type[object]], where: Declared) -> tuple[Contract, ...]:
     """The contracts of the classes that a service owns, each named once."""
     contracts: list[Contract] = []
-    for payload in payloads:
+    try:
+        listed = tuple(payloads)
+    except TypeError:
+        raise where.refuse(
+            f"has owns={spelled(payloads)}, and owns is a list of events. Write owns=[{spelled(payloads)}]."
+        ) from None
+    for payload in listed:
         contract = contract_of(payload)
         if contract is None:
             raise where.refuse(

@@ -1,0 +1,27 @@
+"""A list that was forgotten is told in prose."""
+
+from typing import Any
+
+import pytest
+
+from minuet import App, DeclarationError, Event, Service, StartupError
+
+
+class OrderPlaced(Event):
+    """A customer committed to buy."""
+
+    order_id: str
+
+
+def test_one_event_in_place_of_a_list_is_refused() -> None:
+    """The sentence says what to write."""
+    one: Any = OrderPlaced
+    with pytest.raises(DeclarationError, match=r"Service orders has owns=OrderPlaced.*owns=\[OrderPlaced\]"):
+        Service("orders", owns=one)
+
+
+def test_one_service_in_place_of_a_list_is_refused() -> None:
+    """The sentence says what an App takes."""
+    one: Any = Service("orders")
+    with pytest.raises(StartupError, match=r"takes a list of services, .*Write App\(\[\.\.\.\]\)"):
+        App(one)
