@@ -1,10 +1,13 @@
 """`minuet doctor`: what is wrong, and what to do."""
 
 import sqlite3
+import subprocess
+import sys
+import time
 
 import pytest
 
-from tests.acceptance.command import answer, minuet
+from tests.acceptance.command import ENVIRONMENT, MINUET, answer, minuet
 from tests.acceptance.post_office import copied, post, post_office, work
 
 
@@ -132,6 +135,72 @@ def test_what_nobody_has_begun_is_worth_knowing(office):
     post(office, ("Main Street", 2, "l2"))
     found = findings("--db", "post.db", cwd=office)
     assert found["broker.behind"][0]["found"] == "Events that wait to be taken: delivery.deliver 1."
+
+
+def test_what_may_have_been_running_for_long_is_worth_knowing(office):
+    """It is told with its reaction, its event and its process, and the backlog behind it does not deny that process."""
+    change(
+        office / "post.db",
+        "INSERT INTO minuet_parked (consumer, topic, event_id, source, body, attempts, history, state, owner) VALUES "
+        "('delivery.deliver', 'LetterPosted', 'l7', '/boxes', '{}', 2, ?, 'running', '4711-ab')",
+        '[{"at": 1.0, "error": "OSError: stuck"}]',
+    )
+    post(office, ("Main Street", 2, "l2"))
+    found = findings("--db", "post.db", cwd=office)
+    [running] = found["store.running"]
+    assert "delivery.deliver has event l7 in process 4711-ab, attempt 2, begun " in running["found"]
+    assert "and is done with what it has begun" in found["broker.behind"][0]["advice"]
+
+
+def test_what_runs_since_a_moment_ago_is_not_told(office):
+    """Deliveries are meant to run."""
+    change(
+        office / "post.db",
+        "INSERT INTO minuet_parked (consumer, topic, event_id, source, body, attempts, history, state, owner) VALUES "
+        "('delivery.deliver', 'LetterPosted', 'l7', '/boxes', '{}', 2, ?, 'running', '4711-ab')",
+        f'[{{"at": {time.time()}, "error": "OSError: stuck"}}]',
+    )
+    assert "store.running" not in findings("--db", "post.db", cwd=office)
+
+
+POWERLESS = (
+    "import ctypes, os, sys\n"
+    "ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)  # root, too, is asked for its rights from here on: no CAP_DAC_OVERRIDE\n"
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+def powerless(*arguments, cwd):
+    """Run the command as a user who may write only what its modes allow."""
+    command = [sys.executable, "-c", POWERLESS, MINUET, *arguments]
+    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes rights from root as Linux does")
+def test_a_file_that_may_not_be_written_is_wrong_and_no_place_to_run(office):
+    """Doctor looks into it and says so; services are refused before they begin."""
+    (office / "post.db").chmod(0o444)
+    looked = powerless("doctor", "--db", "post.db", cwd=office)
+    assert looked.returncode == 1, looked.stdout + looked.stderr
+    assert f"WRONG  This user may not write the file {office / 'post.db'}." in looked.stdout
+    ran = powerless("run", "post:app", "--drain", cwd=office)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"This user may not write the file {office / 'post.db'}")
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes rights from root as Linux does")
+def test_a_folder_that_may_not_be_written_is_wrong(office):
+    """SQLite keeps its log beside the file."""
+    office.chmod(0o555)
+    try:
+        looked = powerless("doctor", "--db", "post.db", cwd=office)
+        ran = powerless("run", "post:app", "--drain", cwd=office)
+    finally:
+        office.chmod(0o755)
+    assert looked.returncode == ran.returncode == 1
+    assert "WRONG" in looked.stdout
+    assert f"This user may not write the folder {office}" in ran.stderr
 
 
 def test_a_damaged_file_is_wrong(office):

@@ -129,6 +129,14 @@ def test_the_place_can_be_an_apps(office):
     assert answer("trace", "l1", cwd=office)["correlation_id"] == "l1"
 
 
+def test_a_directory_is_called_one(tmp_path):
+    """A directory where a file should be is not said to be missing, and gets nothing put beside it."""
+    (tmp_path / "adir").mkdir()
+    error = minuet("trace", "l1", "--db", "adir", cwd=tmp_path, status=1).stderr
+    assert f"{tmp_path / 'adir'} is a directory, not a SQLite file." in error
+    assert [file.name for file in tmp_path.iterdir()] == ["adir"]
+
+
 def test_without_a_place_it_is_a_usage_error(office):
     """It says how to give one; a file and a URL at a time are one too many."""
     assert "Nothing says where to look." in minuet("trace", "l1", cwd=office, status=2).stderr

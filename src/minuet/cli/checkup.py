@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 from minuet.app import App
 from minuet.choreography.health import examine, strangers
@@ -12,14 +12,19 @@ from minuet.cli.opening import Place, opened
 from minuet.cli.output import length
 from minuet.composition import check_promises, missing_needs
 from minuet.config import named, open_broker, open_store
-from minuet.errors import MinuetError, NeverUsed, StartupError
+from minuet.errors import MinuetError, NeverUsed, Rejected, StartupError
 from minuet.instances.reading import read_manifest
 from minuet.ports.broker import Broker
 from minuet.ports.examined import Examined
-from minuet.ports.store import DeadLetterFilter, ParkedFilter, Store
+from minuet.ports.store import DeadLetterFilter, ParkedFilter, Standing, Store
+from minuet.runtime.reading import envelope_of
 
 MOST = 10_000
 """How many rows of a kind are looked at."""
+MOST_TOLD = 5
+"""How many deliveries are told one by one."""
+LONG_SECONDS = 60.0
+"""After how long a delivery that runs is worth knowing."""
 
 
 async def check_up(place: Place, owed_seconds: float, now: float) -> AsyncIterator[Examined]:
@@ -132,7 +137,8 @@ async def groups(broker: Broker, manifest: Manifest) -> AsyncIterator[Examined]:
         told = ", ".join(f"{name} {count}" for name, count in sorted(behind.items()))
         yield Examined(
             subject="broker.behind", well=None, found=f"Events that wait to be taken: {told}.",
-            advice="They are taken once a process of that service runs.",
+            advice="They are taken once a process of that service runs and is done with what it has begun: see that "
+            "one runs, and in its log (or `minuet run --verbose`) what it is at.",
         )  # fmt: skip
     else:
         yield Examined(subject="broker.behind", well=True, found="Every group has had every event.")
@@ -193,5 +199,39 @@ async def parked(store: Store, manifest: Manifest, late_seconds: float, now: flo
         told = ", ".join(f"{count} of {consumer}" for consumer, count in sorted(late.items()))
         yield Examined(
             subject="store.parked_late", well=None, found=f"Deliveries that are due and not begun: {told}.",
-            advice="They begin once a process of that service runs.",
+            advice="They begin once a process of that service runs and has room: see that one runs, and what it is at.",
         )  # fmt: skip
+    for one in running(waiting, now):
+        yield one
+
+
+def running(waiting: Sequence[Standing], now: float) -> Iterator[Examined]:
+    """Deliveries that run now and may have done so for long. An attempt has no instant of its own."""
+    long: list[str] = []
+    for one in waiting:
+        before = since(one) if one.state == "running" else None
+        if before is not None and now - before > LONG_SECONDS:
+            where = f" in process {one.owner}" if one.owner is not None else ""
+            long.append(
+                f"{one.delivery.consumer} has event {one.delivery.event_id}{where}, "
+                f"attempt {one.delivery.attempts}, begun {length(now - before)} ago at most"
+            )
+    if long:
+        more = f"; and {len(long) - MOST_TOLD} more" if len(long) > MOST_TOLD else ""
+        yield Examined(
+            subject="store.running", well=None,
+            found=f"Deliveries that may have been running for long: {'; '.join(long[:MOST_TOLD])}{more}.",
+            advice="If one does not end, its reaction waits for something: give what it calls a time limit. The number "
+            "before the dash is the process's id; when that process ends, another begins the delivery again.",
+        )  # fmt: skip
+
+
+def since(one: Standing) -> float | None:
+    """The instant after which the present attempt began: its last failure, or else its event; None if not known."""
+    if one.delivery.history:
+        return one.delivery.history[-1].at
+    try:
+        time = envelope_of(one.delivery).time
+    except Rejected:
+        return None
+    return time.timestamp() if time is not None else None

@@ -29,6 +29,8 @@ def refuse_stranger(path: str | None, table: str) -> None:
             "memory:// is gone with the process that used it: there is nothing to look at from another one. Give the "
             "URL of a store that lasts, such as sqlite:///shop.db."
         )
+    if os.path.isdir(path):
+        raise NeverUsed(f"{path} is a directory, not a SQLite file. Name the file in it.")
     if not os.path.isfile(path):
         raise NeverUsed(
             f"There is no file {path}. Check the path; a relative one counts from the working directory, which is "
@@ -53,11 +55,31 @@ def refuse_stranger(path: str | None, table: str) -> None:
         )
 
 
+def refuse_read_only(path: str | None) -> None:
+    """Raise StoreUnavailable for a file that this user may not write, or whose folder."""
+    if path is not None and (what := read_only(path)) is not None:
+        raise StoreUnavailable(
+            f"This user may not write {what}, and services keep their state there. Give this user the right to write "
+            "the file and its folder, or run as a user who has it."
+        )
+
+
+def read_only(path: str) -> str | None:
+    """What this user may not write: the file if there is one, or its folder, where SQLite keeps its log; else None."""
+    folder = os.path.dirname(path) or "."
+    if os.path.isfile(path) and not os.access(path, os.W_OK):
+        return f"the file {path}"
+    if os.path.isdir(folder) and not os.path.isdir(path) and not os.access(folder, os.W_OK):
+        return f"the folder {folder}"
+    return None
+
+
 async def examine(database: Database) -> list[Examined]:
     """Everything that is looked at, well or not. Reads the whole file."""
     checks: tuple[Callable[[], Iterator[Examined]], ...] = (_version, _wal_reset)
     found = [one for check in checks for one in check()]
     if database.path is not None:
+        found.append(_writable(database.path))
         found.append(await _journal_mode(database))
     found.append(await _integrity(database))
     return found
@@ -89,6 +111,18 @@ def _wal_reset() -> Iterator[Examined]:
 def repaired(version: tuple[int, ...]) -> bool:
     """Whether this version of SQLite has the repair of the WAL-reset bug."""
     return version >= REPAIRED[0] or any(fix <= version < (*fix[:2], 1000) for fix in REPAIRED[1:])
+
+
+def _writable(path: str) -> Examined:
+    what = read_only(path)
+    return Examined(
+        subject="sqlite.writable",
+        well=what is None,
+        found="This user may write the file and its folder." if what is None else f"This user may not write {what}.",
+        advice=None
+        if what is None
+        else "Services of this user cannot start here. Give this user the right to write, or look and run as another.",
+    )
 
 
 async def _journal_mode(database: Database) -> Examined:

@@ -10,10 +10,10 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import msgspec
 
@@ -44,6 +44,11 @@ class SqlitePlace(msgspec.Struct, frozen=True):
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         synchronous = options.pop("synchronous", "FULL").upper()
         path = unquote(parts.path).removeprefix("/")
+        if path == ":memory:":
+            raise StartupError(
+                f"{url!r} would be a file of that name. Write memory:// for what is gone with the process, "
+                "sqlite:///shop.db for a file."
+            )
         if parts.netloc or not path or options or synchronous not in ("FULL", "NORMAL"):
             raise StartupError(
                 f"{url!r} does not name a SQLite file. Write sqlite:///shop.db for one in the working directory or "
@@ -135,15 +140,28 @@ class Database:
             await self._connect_both()
         except (sqlite3.Error, OSError) as error:
             self._opened = 0
-            raise StoreUnavailable(
-                f"SQLite could not open {self.path}: {error}. Check that the folder exists, that this user may "
-                "write there, and that the file is a SQLite database on a local disk."
-            ) from error
+            raise self._unusable(error) from error
         if self.path is not None:
             self._neighbours = Neighbours(Path(f"{self.path}-minuet"))
             loop = asyncio.get_running_loop()
             loop.add_reader(self._neighbours.bell, self._rung)
             self._look_again(loop)
+
+    async def prepare(self, schema: Iterable[str]) -> None:
+        """Run the statements that make what is missing. Raises StoreUnavailable, closed again, if that cannot be."""
+        try:
+            async with self.writing() as connection:
+                for statement in schema:
+                    connection.execute(statement)
+        except sqlite3.Error as error:
+            await self.close()
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"SQLite could not open {self.path or 'a database in memory'}: {error}. Check that the folder exists, that "
+            "this user may write the file and its folder, and that the file is a SQLite database on a local disk."
+        )
 
     async def _connect_both(self) -> None:
         if self.path is None:
@@ -152,7 +170,11 @@ class Database:
             return
         if not os.path.isdir(os.path.dirname(self.path)):  # noqa: ASYNC240  # once, at the start
             raise FileNotFoundError(f"no folder {os.path.dirname(self.path)}")
+        if os.path.isdir(self.path):  # noqa: ASYNC240  # once, at the start
+            raise IsADirectoryError("it is a directory; name a file in it")
         folder = Path(f"{self.path}-minuet")
+        if not folder.exists() and os.path.exists(self.path):  # noqa: ASYNC240  # once, at the start
+            self._refuse_other_files()
         folder.mkdir(mode=0o700, exist_ok=True)  # noqa: ASYNC240  # once, at the start
         self._lock = WriteLock(folder)
         # One at a time: two who turn a new file to WAL at once are told by SQLite that it is locked, without a wait.
@@ -162,6 +184,12 @@ class Database:
             self.reader = self._connect(RECOVERY_MILLISECONDS)
         finally:
             self._lock.release()
+
+    def _refuse_other_files(self) -> None:
+        """Raise sqlite3.DatabaseError for a file that is no database, before anything is put beside it."""
+        # By SQLite: whoever else opens and closes a file takes away the locks that this process has on it.
+        with contextlib.closing(sqlite3.connect(f"file:{quote(str(self.path))}?mode=rw", uri=True)) as connection:
+            connection.execute("PRAGMA schema_version").fetchall()
 
     def _connect(self, busy_milliseconds: int) -> sqlite3.Connection:
         connection = sqlite3.connect(

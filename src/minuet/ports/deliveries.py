@@ -43,6 +43,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     for which its key waits; `handled` and `dead` ones are settled."""
     due_at: float | None
     settled_at: float | None
+    owner: str | None = None
+    """The process in which it runs, where the store tells; None for one that does not run."""
 
 
 class ParkedFilter(msgspec.Struct, frozen=True, kw_only=True):

@@ -142,7 +142,7 @@ SELECT count(*) FROM minuet_parked WHERE consumer = ? AND key = ? AND settled_at
 
 -- name: parked_standing
 SELECT id, consumer, topic, key, event_id, source, headers, body, attempts, history, dead_letter,
-       state, due_at, settled_at
+       state, due_at, settled_at, owner
 FROM minuet_parked
 WHERE (:event_ids IS NULL OR event_id IN (SELECT value FROM json_each(:event_ids)))
   AND (:consumer IS NULL OR consumer = :consumer) AND (:key IS NULL OR key = :key)

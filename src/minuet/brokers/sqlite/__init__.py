@@ -17,7 +17,7 @@ from minuet.brokers.sqlite.joined import SqliteJoinedBroker
 from minuet.brokers.sqlite.log import LARGEST_BYTES, SQL, append, delivery_of, group_and_number, text_of
 from minuet.brokers.sqlite.subscription import SqliteSubscription
 from minuet.contracts.correlation import belongs, shared_start
-from minuet.databases.examination import examine, refuse_stranger
+from minuet.databases.examination import examine, refuse_read_only, refuse_stranger
 from minuet.databases.sqlite import Database, Row, SqlitePlace
 from minuet.databases.statements import split
 from minuet.ports.broker import Attributes, Capabilities, Group, Logged, Message, Progress
@@ -62,10 +62,10 @@ class SqliteBroker:
     async def open(self, *, create: bool = True) -> None:
         if not create:
             refuse_stranger(self.database.path, "minuet_log")
+        else:
+            refuse_read_only(self.database.path)
         await self.database.open()
-        async with self.database.writing() as connection:
-            for statement in split(SQL["schema"]):
-                connection.execute(statement)
+        await self.database.prepare(split(SQL["schema"]))
 
     async def close(self) -> None:
         for subscription in list(self._subscriptions):

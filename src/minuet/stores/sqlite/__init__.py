@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 
 import msgspec
 
-from minuet.databases.examination import examine, refuse_stranger
+from minuet.databases.examination import examine, refuse_read_only, refuse_stranger
 from minuet.databases.sqlite import Database, Row, SqlitePlace
 from minuet.databases.statements import split
 from minuet.errors import StoreUnavailable
@@ -51,10 +51,10 @@ class SqliteStore:
     async def open(self, *, create: bool = True) -> None:
         if not create:
             refuse_stranger(self.database.path, "minuet_manifests")
+        else:
+            refuse_read_only(self.database.path)
         await self.database.open()
-        async with self.database.writing() as connection:
-            for statement in split(SQL["schema"]):
-                connection.execute(statement)
+        await self.database.prepare(split(SQL["schema"]))
 
     async def close(self) -> None:
         await self.database.close()

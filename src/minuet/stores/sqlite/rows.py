@@ -67,8 +67,9 @@ def begun(row: Sequence[Any]) -> Parked:
 
 
 def standing_of(row: Sequence[Any]) -> Standing:
-    """As for `parked_of`, then state, due_at, settled_at"""
-    return Standing(delivery=parked_of(row[:-3]), state=row[-3], due_at=row[-2], settled_at=row[-1])
+    """As for `parked_of`, then state, due_at, settled_at, owner"""
+    *parked, state, due_at, settled_at, owner = row
+    return Standing(delivery=parked_of(parked), state=state, due_at=due_at, settled_at=settled_at, owner=owner)
 
 
 def dead_letter_of(row: Sequence[Any]) -> DeadLetter:
