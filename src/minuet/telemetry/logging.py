@@ -31,16 +31,22 @@ class LogObserver:
             case Outcome.RETRY:
                 logger.warning(
                     "%s: attempt %d failed with %s; again in %.3f s. Declared at %s.",
-                    about, turn.attempt, turn.error, turn.retry_seconds or 0.0, turn.place,
+                    about, turn.attempt, clause(turn.error), turn.retry_seconds or 0.0, turn.place,
                 )  # fmt: skip
             case Outcome.DEAD:
                 logger.error(
                     "%s: dead letter, %s, after %d attempts: %s. Declared at %s. Look with `minuet dlq`.",
-                    about, turn.reason, turn.attempt, turn.error, turn.place,
+                    about, turn.reason, turn.attempt, clause(turn.error), turn.place,
                 )  # fmt: skip
             case _:
                 if self._verbose:
                     logger.info("%s: %s, %d emitted", about, turn.outcome, turn.emitted)
 
     def trouble(self, where: str, error: BaseException) -> None:
-        logger.error("While %s: %s: %s. Nothing is lost; trying again.", where, type(error).__qualname__, error)
+        said = clause(f"{type(error).__qualname__}: {error}")
+        logger.error("While %s: %s. Nothing is lost; trying again.", where, said)
+
+
+def clause(error: str | None) -> str:
+    """An error's text as a part of a sentence: without its own full stop, and only the kind of one without a text."""
+    return (error or "an error without a name").rstrip().removesuffix(".").removesuffix(":")
