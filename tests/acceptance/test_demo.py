@@ -1,6 +1,7 @@
 """`minuet demo`: real processes on one file, killed as they work, and an audit that is not easily satisfied."""
 
 import json
+import secrets
 import sqlite3
 import subprocess
 import sys
@@ -17,11 +18,11 @@ FIELDS = {
 }  # fmt: skip
 
 
-def demo(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def demo(*arguments: str | Path, seconds: float = 100) -> subprocess.CompletedProcess[str]:
     """Run `minuet demo` with these arguments to its end."""
     code = "import sys; from minuet.cli.demo import demo; demo(prog_name='minuet demo')"
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
 
 
 def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -153,6 +154,21 @@ def test_several_processes_of_each_service_share_the_work(tmp_path) -> None:
     done = demo("order", "--generate", "60", "--workers", "2", "--kills", "3", "--dir", tmp_path / "run", "--json")
     assert done.returncode == 0, done.stderr
     assert (told(done)["orders"], told(done)["kills"]) == (60, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_random_orders_and_hundreds_of_kills_leave_nothing_lost_or_doubled(tmp_path) -> None:
+    """Twenty thousand made-up orders of a seed that is new each time, and two hundred kills: the books balance."""
+    seed = secrets.randbelow(1_000_000)
+    done = demo(
+        "order", "--generate", "20000", "--seed", str(seed), "--kills", "200", "--dir", tmp_path / "run", "--json",
+        seconds=580,
+    )  # fmt: skip
+    assert done.returncode == 0, f"seed {seed}: {done.stdout}{done.stderr}"
+    found = told(done)
+    assert (found["orders"], found["balanced"], found["lost"], found["doubled"]) == (20_000, True, 0, 0), f"seed {seed}"
+    assert found["kills"] >= 200, f"seed {seed}"
 
 
 def test_a_plain_look_shows_the_ways_that_orders_take(tmp_path) -> None:
