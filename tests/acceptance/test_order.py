@@ -1,14 +1,15 @@
 """Events of one key are handled one at a time and in their order: between processes, across retries and redrives."""
 
+import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from minuet import App
+from minuet import App, Service
 from minuet.brokers.sqlite import SqliteBroker
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import DeadLetterFilter, Store
@@ -186,3 +187,33 @@ async def test_without_hold_a_key_goes_on_after_a_dead_letter(lane: str, kind: s
         await first_letter(store, redrive=True)
         await signals.reached(Point.COMMITTED, outcome=Outcome.HANDLED, count=3)
         assert by_key(await rows(store, ENTRIES))["hot"] == [1, 2, 0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("guarantee", ["effectively_once", "at_least_once", "at_most_once"])
+async def test_events_of_a_key_never_run_beside_each_other(guarantee: str, kind: str, tmp_path: Path) -> None:
+    """Under each guarantee, reactions without a transaction take turns for a key, and run at once for others."""
+    broker, store = adapters(kind, tmp_path)
+    service, running, most, order = Service("tills", owns=[Bought]), Counter[str](), Counter[str](), list[int]()
+
+    @service.reaction(guarantee=guarantee)
+    async def enter(bought: Bought) -> None:
+        running[bought.till] += 1
+        most[bought.till] = max(most[bought.till], running[bought.till])
+        most["all"] = max(most["all"], running.total())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        running[bought.till] -= 1
+        if bought.till == "hot":
+            order.append(bought.number)
+
+    app = App([service], broker=broker, store=store, observers=())
+    async with app.connected():
+        await asyncio.gather(
+            *[service.emit(Bought(till=till, number=number)) for number in range(8) for till in ("hot", *COLD)]
+        )
+    async with app.running():
+        await app.settled()
+    assert order == list(range(8))
+    assert all(most[till] == 1 for till in ("hot", *COLD))
+    assert most["all"] > 1

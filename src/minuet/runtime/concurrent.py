@@ -12,14 +12,14 @@ from functools import cached_property
 
 import msgspec
 
-from minuet.core.verdict import Reason
 from minuet.errors import MinuetError, TransactionLost
-from minuet.ports.broker import Delivery, Message
+from minuet.ports.broker import Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
+from minuet.runtime.claiming import claim
 from minuet.runtime.lanes import Lane, cancelled, failure
 from minuet.runtime.reading import Arrival
-from minuet.runtime.recording import Recorder, parked_from
+from minuet.runtime.recording import Recorder
 from minuet.service.context import Writes
 
 
@@ -82,9 +82,8 @@ class ConcurrentLane(Lane):
 
     async def _still_ours(self, unit: Unit, ran: Sequence[Ran]) -> list[Ran]:
         """The fence: what was taken from this process, because it seemed dead, is recorded by who has it now."""
-        parked = [one.parked.id for one in ran if one.parked.id]
-        ours = await unit.parking.running(parked) if parked else set[int]()
-        kept = [one for one in ran if not one.parked.id or one.parked.id in ours]
+        ours = await unit.parking.running([one.parked.id for one in ran]) if ran else set[int]()
+        kept = [one for one in ran if one.parked.id in ours]
         if len(kept) < len(ran):
             self.observers.trouble(
                 f"recording for {self.reactor.id} ({self.reactor.place})",
@@ -96,50 +95,11 @@ class ConcurrentLane(Lane):
         return kept
 
     async def _claim(self, unit: Unit, recorder: Recorder) -> list[Parked]:
-        consumer = self.reactor.id
         room = self.reactor.reaction.concurrency - len(self._running)
         if room <= 0:
             self.may_be_parked = True
             return []
-        busy = await unit.parking.busy(consumer)
-        due = await unit.parking.due(consumer, self.clock.now(), room, run=True) if busy else []
-        most = self.reactor.reaction.retry.times + 1
-        started = [parked for parked in due if parked.attempts <= most]
-        for parked in due:
-            if parked.attempts > most:
-                await recorder.give_up(parked, None, Reason.PROCESS_DIED, _died(parked))
-        if len(due) == room:
-            self.may_be_parked = True
-        else:
-            taken = await self.inlet.take(unit, room - len(due))
-            started += await self._park(unit, taken, busy=busy)
-        if self.observes(Point.RECEIVED):
-            self.observe_each(Point.RECEIVED, started)
-        return started
-
-    async def _park(self, unit: Unit, taken: Sequence[Delivery], *, busy: bool) -> list[Parked]:
-        """Make these this process's own; those of a key that is not free wait behind it."""
-        consumer = self.reactor.id
-        keys = [delivery.key for delivery in taken if delivery.key is not None]
-        held = await unit.parking.blocked(consumer, keys) if busy and keys else set[str]()
-        if self.reactor.guarantee == "at_most_once":
-            return [parked_from(consumer, delivery, attempts=1) for delivery in taken]
-        started: list[Parked] = []
-        behind: list[Parked] = []
-        for delivery in taken:
-            if delivery.key is not None and delivery.key in held:
-                behind.append(parked_from(consumer, delivery))
-            else:
-                started.append(parked_from(consumer, delivery, attempts=1))
-                if delivery.key is not None:
-                    held.add(delivery.key)
-        numbers = await unit.parking.park(started, state="running")
-        if behind:
-            self.may_be_parked = True
-            await unit.parking.park(behind, state="behind")
-            if self.observes(Point.BEHIND):
-                self.observe_each(Point.BEHIND, behind)
-        return [msgspec.structs.replace(p, id=number) for p, number in zip(started, numbers, strict=True)]
+        return await claim(self, unit, recorder, room)
 
     def _start(self, parked: Parked) -> None:
         task = asyncio.create_task(self._react(parked), name=f"{self.reactor.id} {parked.event_id}")
@@ -195,7 +155,8 @@ class ConcurrentLane(Lane):
     async def abandon(self) -> None:
         """The time to stop has run out: end what runs, and leave it to whoever comes next."""
         self._abandoning = True
-        given_back = [parked for parked in self._running.values() if parked.id]
+        # What may run once only is not given back: it has begun. As this process's own it will be given up.
+        given_back = [] if self.reactor.guarantee == "at_most_once" else list(self._running.values())
         for task in list(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -203,10 +164,3 @@ class ConcurrentLane(Lane):
             await self._round()
         async with self.store.transaction() as unit:
             await unit.parking.give_back(given_back, self.clock.now())
-
-
-def _died(parked: Parked) -> MinuetError:
-    return MinuetError(
-        f"{parked.attempts - 1} times a process died while it ran this delivery. If the reaction itself kills its "
-        "process (memory, a native library), mend that and redrive; if machines were lost, redrive."
-    )

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from minuet.errors import TransactionLost
-from minuet.ports.broker import Delivery
+from minuet.ports.broker import Delivery, Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
+from minuet.runtime.claiming import claim
 from minuet.runtime.lanes import BATCH, Lane, failure
 from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import Recorder, parked_from
@@ -25,27 +26,31 @@ class TransactionalLane(Lane):
     _slow = False
 
     @cached_property
+    def _interrupted(self) -> list[tuple[Parked, Exception]]:
+        """What ran once, as it may, in a transaction that failed."""
+        return []
+
+    @cached_property
     def _sees_decoded(self) -> bool:
         return self.observes(Point.DECODED)
 
     def _finished(self) -> bool:
         return self.stopping
 
+    async def _has_work(self) -> bool:
+        return bool(self._interrupted) or await super()._has_work()
+
     async def _round(self) -> None:
-        taken: Sequence[Delivery] = ()
         if self.reactor.guarantee == "at_most_once":
-            # Taken for good before it runs: what a crash interrupts does not come again.
-            async with self.store.transaction() as unit:
-                taken = await self.inlet.take(unit, BATCH)
+            await self._round_at_most_once()
+            return
         async with self.store.transaction(alone=self._slow) as unit:
             began = asyncio.get_running_loop().time()
-            recorder = Recorder(self.reactor, unit, self.outlet, self.clock, self.chance, self.observers)
-            consumer = self.reactor.id
+            recorder = self._recorder(unit)
             await self.inlet.enter(unit)
-            busy = await unit.parking.busy(consumer)
-            due = await unit.parking.due(consumer, self.clock.now(), BATCH, run=False) if busy else ()
-            if not taken:
-                taken = await self.inlet.take(unit, BATCH)
+            busy = await unit.parking.busy(self.reactor.id)
+            due = await unit.parking.due(self.reactor.id, self.clock.now(), BATCH, run=False) if busy else ()
+            taken = await self.inlet.take(unit, BATCH)
             if self.observes(Point.RECEIVED):
                 self.observe_each(Point.RECEIVED, [*due, *taken])
             if busy:
@@ -58,14 +63,88 @@ class TransactionalLane(Lane):
             self._slow = asyncio.get_running_loop().time() - began > SLOW_SECONDS
         recorder.committed()
 
+    async def _round_at_most_once(self) -> None:
+        """Take for good, in a transaction of its own, then run: what is interrupted does not run again, and is given
+        up in sight.
+        """
+        async with self.store.transaction() as unit:
+            recorder = self._recorder(unit)
+            await self.inlet.enter(unit)
+            for parked, error in self._interrupted:
+                await recorder.failed(parked, None, error)
+            started = await claim(self, unit, recorder, BATCH)
+            await recorder.finish()
+        self._interrupted = []
+        recorder.committed()
+        if not started:
+            return
+        try:
+            async with self.store.transaction(alone=self._slow) as unit:
+                began = asyncio.get_running_loop().time()
+                recorder = self._recorder(unit)
+                for parked in started:
+                    await self._turn(unit, recorder, parked)
+                await recorder.finish()
+                self.may_be_parked = True
+                self._slow = asyncio.get_running_loop().time() - began > SLOW_SECONDS
+        except Exception as error:  # the transaction that was to record them
+            self._interrupted = [(parked, error) for parked in started]
+            raise
+        recorder.committed()
+
+    def _recorder(self, unit: Unit) -> Recorder:
+        return Recorder(self.reactor, unit, self.outlet, self.clock, self.chance, self.observers)
+
     async def _run(self, unit: Unit, recorder: Recorder, taken: Sequence[Delivery]) -> None:
         """Run fresh deliveries in order; once one must wait, so do those of its key that come after it."""
+        if await self._ran_ahead(unit, recorder, taken):
+            return
         waiting = set[str]()
         for delivery in taken:
             if waiting and delivery.key in waiting:
                 await self._park(unit, [delivery])
             elif await self._turn(unit, recorder, delivery) and delivery.key is not None:
                 waiting.add(delivery.key)
+
+    async def _ran_ahead(self, unit: Unit, recorder: Recorder, taken: Sequence[Delivery]) -> bool:
+        """Run all of these behind one mark, without waiting for what their statements answer where that is known.
+
+        False when anything at all went wrong: nothing of it is left, and each is to be run by itself.
+        """
+        if len(taken) < 2 or self._sees_decoded or self.spoiled or not unit.run_ahead():
+            return False
+        reactor, done = self.reactor, list[tuple[Delivery, Arrival, list[Message], Outcome]]()
+        await unit.mark()
+        try:
+            for delivery in taken:
+                arrival = reactor.read(delivery)
+                if reactor.when is not None and not reactor.when(arrival.event):
+                    done.append((delivery, arrival, [], Outcome.SKIPPED))
+                    continue
+                done.append((delivery, arrival, await self._reacted(unit, arrival, 1), Outcome.HANDLED))
+            right = await unit.caught_up()
+        except BaseException as error:  # whatever the user's code raises: told when it is run by itself
+            failure(error, stopping=self.stopping)
+            await unit.caught_up()
+            right = False
+        if not right:
+            await unit.undo()
+            return False
+        await unit.keep()
+        for delivery, arrival, messages, outcome in done:
+            await recorder.handled(delivery, arrival, messages, outcome)
+        return True
+
+    async def _reacted(self, unit: Unit, arrival: Arrival, attempt: int) -> list[Message]:
+        """Run the reaction and what it left in `Writes`; what it emitted, as messages."""
+        reactor = self.reactor
+        writes = Writes() if reactor.takes_writes else None
+        emitted = await reactor.react(arrival, attempt, unit, writes)
+        messages = reactor.messages(arrival, emitted, self.clock.now()) if emitted else []
+        if writes is not None:
+            for sql, params in writes.statements:
+                await unit.transaction.execute(sql, params)
+        return messages
 
     async def _turn(self, unit: Unit, recorder: Recorder, subject: Delivery | Parked) -> bool:
         """One delivery meets the reaction. Returns whether its key must wait from here on."""
@@ -85,12 +164,7 @@ class TransactionalLane(Lane):
         await unit.mark()
         try:
             attempt = subject.attempts if isinstance(subject, Parked) else 1
-            writes = Writes() if reactor.takes_writes else None
-            emitted = await reactor.react(arrival, attempt, unit, writes)
-            messages = reactor.messages(arrival, emitted, self.clock.now()) if emitted else []
-            if writes is not None:
-                for sql, params in writes.statements:
-                    await unit.transaction.execute(sql, params)
+            messages = await self._reacted(unit, arrival, attempt)
             await unit.keep()
         except BaseException as error:  # whatever the user's code raises
             cause = failure(error, stopping=self.stopping)
