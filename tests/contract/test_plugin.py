@@ -1,7 +1,9 @@
 """The pytest plugin, as a third party meets it: in a process of its own, in a folder of its own."""
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -110,6 +112,41 @@ def test_one_file_may_be_shared_by_all_clauses(tmp_path) -> None:
     for _ in range(2):
         done = run(tmp_path, *suites, "--broker", shared, "--store", shared)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+IN_USE = """
+import asyncio
+from minuet import App, Event, Service
+
+class Sold(Event):
+    what: str
+
+shop = Service("shop", owns=[Sold])
+
+@shop.reaction
+async def write_down(sold: Sold) -> None: ...
+
+async def main():
+    async with App([shop], broker="sqlite:///prod.db").running():
+        await shop.emit(Sold(what="tea"))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("option", ["--broker", "--store"])
+def test_a_place_in_use_is_refused_and_left_as_it_was(tmp_path, option) -> None:
+    """A file with the state of somebody's services is no place for a suite: its name and theirs are said."""
+    subprocess.run([sys.executable, "-c", IN_USE], cwd=tmp_path, check=True)
+    read = "SELECT (SELECT count(*) FROM minuet_log), (SELECT group_concat(consumer) FROM minuet_positions)"
+    with closing(sqlite3.connect(tmp_path / "prod.db")) as there:
+        before = there.execute(read).fetchall()
+    done = run(tmp_path, "--pyargs", "minuet.testing.conformance", option, "sqlite:///prod.db")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout + done.stderr
+    assert f"{option} sqlite:///prod.db is in use: it holds the state of the services shop." in done.stderr
+    assert "sqlite:///{folder}/fresh.db" in done.stderr
+    with closing(sqlite3.connect(tmp_path / "prod.db")) as there:
+        assert there.execute(read).fetchall() == before
 
 
 def test_a_suite_without_a_url_says_what_to_do(tmp_path) -> None:

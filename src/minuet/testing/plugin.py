@@ -65,6 +65,19 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise pytest.UsageError("Say which adapter the suites are for: --broker URL, --store URL or both.")
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Refuse a place that is somebody's, before anything is written there."""
+    config = session.config
+    urls = {option: str(url) for option in BY_URL.values() if (url := config.getoption(option))}
+    if not urls or hasattr(config, "workerinput"):
+        return
+    from minuet.testing.in_use import refusal  # noqa: PLC0415  # costs time that other runs need not pay
+
+    for option, url in urls.items():
+        if (why := asyncio.run(refusal(f"--{option}", url))) is not None:
+            raise pytest.UsageError(why)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Say what a conformance test is about, and pass over it when the adapter does not claim that."""
     suite = _suite_of(item)
