@@ -76,7 +76,8 @@ class EditRefused(MinuetError):
 
 class TransactionLost(StoreUnavailable):
     """A statement of a reaction took back the whole transaction, and with it what its neighbours had written; they are
-    done again, and the reaction has failed."""
+    done again, and the reaction has failed.
+    """
 
 
 class Rejected(MinuetError):
