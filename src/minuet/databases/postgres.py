@@ -85,6 +85,8 @@ class PostgresDatabase:
         self._listening: asyncio.Task[None] | None = None
         self._held: psycopg.AsyncConnection[Any] | None = None
         self._opening = asyncio.Lock()
+        self.answers: dict[str, int] = {}
+        """How many rows each statement of a service has changed whenever it was performed; -1 when that varies."""
         self._looking: asyncio.TimerHandle | None = None
         self._patience = FIRST_LOOK_SECONDS
 

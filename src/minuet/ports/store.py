@@ -233,6 +233,18 @@ class Unit(Protocol):
         """Take back what was written since the mark."""
         ...
 
+    def run_ahead(self) -> bool:
+        """From here to `caught_up`, `Transaction.execute` may answer with what the statement has always answered,
+        before it is performed. False: this store answers what it knows, and there is nothing to catch up with.
+        """
+        ...
+
+    async def caught_up(self) -> bool:
+        """Perform what was answered before it was performed. False: a statement was refused, or an answer was wrong;
+        all since the mark before is then to be undone, and done again without running ahead.
+        """
+        ...
+
     def wake_others(self) -> None:
         """Once it is durable, let other processes look at what this transaction did."""
         ...

@@ -73,7 +73,7 @@ class PostgresStore:
                 f"emit(tx=...) was given a {type(native).__qualname__}, and this service keeps its events in "
                 f"PostgreSQL ({shown}). Give it the psycopg.AsyncConnection that your transaction is on."
             )
-        connection = cast("psycopg.AsyncConnection[Any]", native)
+        connection = cast("psycopg.AsyncConnection[Any]", native)  # type: ignore[redundant-cast]  # pyright knows less
         own: Line | None = getattr(connection, "line", None)
         if own is None and not self.database.holds(connection):
             raise StoreUnavailable(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+import psycopg
 
 from minuet.databases.pipelining import Line
 from minuet.databases.placeholders import bound
@@ -17,19 +19,52 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
 T = TypeVar("T")
+MOST_ANSWERS = 4096
+"""Of how many statements it is remembered how many rows they change."""
 _SCALARS = frozenset({int, str, float, bytes, bool})
 
 
 class PostgresTransaction:
     """What a reaction is given: SQL on the connection, while its transaction is open."""
 
-    __slots__ = ("_line",)
+    __slots__ = ("_ahead", "_answers", "_line")
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, answers: dict[str, int]) -> None:
         self._line: Line | None = line
+        self._answers = answers
+        self._ahead: list[tuple[str, int, asyncio.Future[PGresult]]] | None = None
+        """Statements under way whose answer was given already; None while answers are waited for."""
 
     async def execute(self, sql: str, params: Parameters = ()) -> int:
-        return (await self._perform(sql, params)).command_tuples or 0
+        answer = self._answers.get(sql)
+        if self._ahead is not None and answer is not None and answer >= 0:
+            self._ahead.append((sql, answer, self._perform(sql, params)))
+            return answer
+        changed = (await self._perform(sql, params)).command_tuples or 0
+        if answer is None and len(self._answers) < MOST_ANSWERS:
+            self._answers[sql] = changed
+        elif answer != changed:
+            self._answers[sql] = -1
+        return changed
+
+    def run_ahead(self) -> None:
+        """Answer what was always answered, before it is performed."""
+        self._ahead = []
+
+    async def caught_up(self) -> bool:
+        """Wait for what was answered already; whether that was right."""
+        ahead, self._ahead = self._ahead or [], None
+        right = True
+        for sql, answer, done in ahead:
+            try:
+                changed = (await done).command_tuples or 0
+            except (psycopg.Error, StoreUnavailable):
+                right = False
+            else:
+                if changed != answer:
+                    self._answers[sql] = -1
+                    right = False
+        return right
 
     async def fetch(self, into: type[T], sql: str, params: Parameters = ()) -> list[T]:
         result = await self._perform(sql, params)
@@ -44,14 +79,14 @@ class PostgresTransaction:
         rows = await self.fetch(into, sql, params)
         return rows[0] if rows else None
 
-    async def _perform(self, sql: str, params: Parameters) -> PGresult:
+    def _perform(self, sql: str, params: Parameters) -> asyncio.Future[PGresult]:
         if self._line is None:
             raise StoreUnavailable(
                 f"The transaction is over, and {sql!r} came after it. A reaction's Transaction ends when the reaction "
                 "returns: await all of its statements inside, and start no task that outlives it."
             )
         translated, values = bound(sql, params)
-        return await self._line.send(translated, *values, binary=False)
+        return self._line.send(translated, *values, binary=False)
 
     def end(self) -> None:
         """The transaction is over; a reaction that kept this object is told so."""

@@ -28,7 +28,7 @@ class PostgresUnit:
         self._adopted = adopted
         if adopted and line.idle and not line.busy:
             line.post("BEGIN")
-        self.transaction = PostgresTransaction(line)
+        self.transaction = PostgresTransaction(line, database.answers)
         self.inbox = PostgresInbox(line)
         self.outbox = PostgresOutbox(line, self.wake_others)
         self.parking = PostgresParking(line, database.member)
@@ -51,6 +51,13 @@ class PostgresUnit:
         self.line.post("ROLLBACK TO turn")
         self.line.post("RELEASE turn")
         del self.callbacks[self._marked :]
+
+    def run_ahead(self) -> bool:
+        self.transaction.run_ahead()
+        return True
+
+    async def caught_up(self) -> bool:
+        return await self.transaction.caught_up()
 
     def wake_others(self) -> None:
         if self._adopted and not self.wakes_others:

@@ -61,6 +61,12 @@ class SqliteUnit:
         self._guard.reacting = False
         self.transaction.end()
 
+    def run_ahead(self) -> bool:
+        return False
+
+    async def caught_up(self) -> bool:
+        return True
+
     def wake_others(self) -> None:
         self.wakes_neighbours = True
 
