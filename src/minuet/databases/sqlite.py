@@ -93,6 +93,14 @@ class GuardedConnection(sqlite3.Connection):
             raise StoreUnavailable(NOT_YOURS.format("close()"))
         super().close()
 
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in HOW_ROWS_ARE_READ:
+            raise StoreUnavailable(
+                f"{name} was set on the connection of a reaction, which others read their rows on too. Set it on a "
+                "cursor of your own: cursor = connection.cursor(); cursor.row_factory = ..."
+            )
+        super().__setattr__(name, value)
+
     def set_progress_handler(self, *_: object, **__: object) -> None:
         raise StoreUnavailable(NOT_YOURS.format("set_progress_handler()"))
 
@@ -108,6 +116,7 @@ NOT_YOURS = (
     "Return to commit it, raise to roll it back."
 )
 CHANGES = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE, sqlite3.SQLITE_DROP_TABLE)
+HOW_ROWS_ARE_READ = ("isolation_level", "row_factory", "text_factory")
 SAVEPOINTS = ("minuet_turn", "minuet_round")
 """Whose names are taken: that of a delivery's turn, and that of a lane's round."""
 
