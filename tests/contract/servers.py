@@ -1,0 +1,22 @@
+"""Where the real servers are: in the environment, or in what `python -m tools.services start` has written."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tools.services import addresses
+
+WRITTEN = Path(__file__).parents[2] / ".services"
+
+
+def url_of(name: str) -> str | None:
+    """The URL of a server, None if there is none to be reached."""
+    return addresses.given(os.environ, [name]).get(name) or addresses.read(WRITTEN).get(name)
+
+
+def needs(name: str) -> list[pytest.MarkDecorator]:
+    """The marks of tests against a server. Without it they are skipped and the summary says so; not so in CI."""
+    here = url_of(name) is not None or os.environ.get("CI", "").lower() in {"1", "true"}
+    how = f"no {name} to test against: `make services ONLY={name}`, or give {addresses.variable(name)}"
+    return [pytest.mark.services, pytest.mark.skipif(not here, reason=how)]
