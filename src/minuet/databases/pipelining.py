@@ -109,6 +109,11 @@ class Line:
         self._decoding.set_pgresult(result)
         return self._decoding.load_rows(0, result.ntuples, tuple)
 
+    async def hand_back(self) -> None:
+        """Wait until a connection that is somebody else's is theirs again; minuet's own goes on."""
+        if not self._prepares:
+            await self.quiet()
+
     async def quiet(self) -> None:
         """Wait until nothing is under way, so that somebody else may use the connection."""
         while self.busy:

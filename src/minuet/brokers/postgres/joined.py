@@ -55,7 +55,9 @@ class PostgresJoinedBroker:
 
         unit.after_commit(committed)
         unit.wake_others()
-        return len(messages) - ((await done).command_tuples or 0)
+        absorbed = len(messages) - ((await done).command_tuples or 0)
+        await _line(unit).hand_back()
+        return absorbed
 
 
 class PostgresJoinedSubscription:

@@ -107,6 +107,7 @@ class PostgresOutbox:
             at,
         )
         self._wake_others()
+        await self._line.hand_back()
 
 
 class PostgresCounters:
