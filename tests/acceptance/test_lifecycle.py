@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from minuet import App, Context, Event, Service, StartupError, Transaction, Writes
-from minuet.errors import StoreUnavailable
+from minuet.errors import PreparationFailed, StoreUnavailable
 from minuet.ports.observer import Point
 from minuet.testing.signals import Signals
 from tests.acceptance.forked import KILLED, Forked, Parent
@@ -214,7 +214,7 @@ async def test_an_error_inside_a_running_app_comes_out_after_a_stop(tmp_path: Pa
 
 
 async def test_a_setup_that_fails_leaves_nothing_open(tmp_path: Path) -> None:
-    """The error comes out as it is, nothing of the setup stays, and the app starts once it is mended."""
+    """The error says whose setup failed, nothing of it stays, and the app starts once it is mended."""
     where, service, broken = pair(JOINED, tmp_path), desk(), asyncio.Event()
     broken.set()
 
@@ -224,9 +224,10 @@ async def test_a_setup_that_fails_leaves_nothing_open(tmp_path: Path) -> None:
         if broken.is_set():
             raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(PreparationFailed, match="more") as failed:
         async with App([service], **where.urls(), observers=()).running():
             pass
+    assert isinstance(failed.value.__cause__, ZeroDivisionError)
     assert where.look("SELECT name FROM sqlite_schema WHERE name = 'half'") == []
     broken.clear()
     async with App([service], **where.urls(), observers=()).running():
