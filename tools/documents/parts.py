@@ -66,9 +66,11 @@ def filled(document: str, parts: Mapping[str, Callable[[], str]] = PARTS) -> str
 
 def capabilities(group: str) -> str:
     """A table of a group of entry points: a column for each adapter of ours, a line for each capability."""
+    # An adapter with two schemes has its column under the first.
+    points = {point.value: point for point in sorted(entry_points(group=group), reverse=True)}
     declared: dict[str, dict[str, Capability]] = {
         point.name: msgspec.structs.asdict(point.load().capabilities)
-        for point in sorted(entry_points(group=group))
+        for point in sorted(points.values())
         if point.value.startswith("minuet.")
     }
     return "\n".join(_lines(declared))
