@@ -46,7 +46,7 @@ DIRECTORY = os.environ.get("MINUET_ONLINE_RETAIL")
 
 
 def days() -> tuple[list[Path], dict[str, object]]:
-    """The real days that are there, and their figures: three where MINUET_ONLINE_RETAIL names them, else the shipped."""
+    """The real days that are there, and their figures: three where MINUET_ONLINE_RETAIL names them, else one."""
     if DIRECTORY is None:
         return [SHIPPED], ONE_DAY
     files = sorted(Path(DIRECTORY).glob("2010-12-0[123].csv"))
