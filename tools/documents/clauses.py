@@ -62,4 +62,6 @@ def _only_with(clause: str, suite: type[Suite]) -> str:
         for test in names_of_tests(suite)
         if clause_of(test) == clause
     ]
-    return " ".join(sorted(set.intersection(*required)))
+    if not required:
+        return ""
+    return " ".join(sorted(required[0].intersection(*required[1:])))

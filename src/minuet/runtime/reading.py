@@ -32,7 +32,9 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     @property
     def time(self) -> datetime | None:
         """When it happened, as its producer said."""
-        return datetime.fromtimestamp(self.at, UTC) if isinstance(self.at, float) else self.at
+        if self.at is None or isinstance(self.at, datetime):
+            return self.at
+        return datetime.fromtimestamp(self.at, UTC)
 
 
 def envelope_of(subject: Delivery | Message | Parked) -> Envelope:
