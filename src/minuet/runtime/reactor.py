@@ -106,7 +106,11 @@ class Reactor:
         if self._streams:
             return self._check(await self._collect(self._call(**arguments)))
         if self._threads is not None:
-            call: Callable[[], object] = partial(copy_context().run, _in_thread, self._call, arguments)
+            context = copy_context()
+
+            def call() -> object:
+                return context.run(_in_thread, self._call, arguments)
+
             return self._check(await asyncio.get_running_loop().run_in_executor(self._threads, call))
         return self._check(await self._call(**arguments))
 
