@@ -17,7 +17,7 @@ from benchmarks.series import SCRATCH, RunFailed, Settings, measure
 def main() -> int:
     """Ask; the status is 0 when every question got its answer, whether or not it kept its promises."""
     chosen = _arguments()
-    settings = Settings(chosen.runs, chosen.scale, chosen.without, not chosen.no_gate, chosen.directory)
+    settings = Settings(chosen.runs, chosen.scale, tuple(chosen.without), not chosen.no_gate, chosen.directory)
     whole = Settings(directory=chosen.directory)
     results: Path = chosen.results or (report.RESULTS if settings == whole else SCRATCH / "results")
     named = {question.name: question for question in QUESTIONS}
