@@ -24,7 +24,7 @@ check: .venv/installed  ## style, types and architecture
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --project pyproject.toml
 	$(BIN)/lint-imports
 
 bench: .venv/installed  ## measure; ONLY=chain_sqlite asks one question
