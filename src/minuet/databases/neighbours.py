@@ -12,7 +12,9 @@ import fcntl
 import os
 import secrets
 import time
+import weakref
 from pathlib import Path
+from typing import Protocol
 
 LOOK_SECONDS = 0.01
 """How soon a new neighbour is rung; until then it looks by itself, as every process does when it starts."""
@@ -24,6 +26,11 @@ class WriteLock:
     def __init__(self, folder: Path) -> None:
         self._turnstile = os.open(folder / "turnstile", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._writing = os.open(folder / "writing", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        _let_go_in_children(self)
+
+    def let_go(self) -> None:
+        """Close it without a word, in a child that this process has forked."""
+        self._turnstile, self._writing = _closed(self._turnstile), _closed(self._writing)
 
     def try_acquire(self) -> bool:
         """Take the lock if nobody has it or waits for it."""
@@ -67,6 +74,11 @@ class Neighbours:
         os.mkfifo(folder / self.name, 0o600)
         self.bell = os.open(folder / self.name, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         os.rename(folder / self.name, self._folder / self.name)
+        _let_go_in_children(self)
+
+    def let_go(self) -> None:
+        """Close it without a word, in a child that this process has forked."""
+        self.bell = _closed(self.bell)
 
     def alive(self, name: str) -> bool:
         """Whether the process of this name still reads its pipe."""
@@ -123,3 +135,24 @@ class Neighbours:
         os.close(self.bell)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._folder / self.name)
+
+
+class _Held(Protocol):
+    def let_go(self) -> None: ...
+
+
+def _let_go_in_children(held: _Held) -> None:
+    """A child that a reaction forks, as process pools do, may outlive this process; it must not seem to be it."""
+    reference = weakref.ref(held)
+
+    def after_fork() -> None:
+        if (mine := reference()) is not None:
+            mine.let_go()
+
+    os.register_at_fork(after_in_child=after_fork)
+
+
+def _closed(descriptor: int) -> int:
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
+    return -1

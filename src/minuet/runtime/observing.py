@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from minuet.ports.observer import Observer, Point, Turn
 
 
 class Observers:
-    """Tells every observer what it asked for."""
+    """Tells every observer what it asked for. One that raises harms neither the turn nor the others."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._all = tuple(observers)
@@ -20,8 +21,12 @@ class Observers:
 
     def at(self, point: Point, turns: Sequence[Turn]) -> None:
         for observer in self._at[point]:
-            observer.at(point, turns)
+            try:
+                observer.at(point, turns)
+            except Exception as error:  # a user's observer may raise anything
+                self.trouble(f"telling {observer!r} of turns that are {point}", error)
 
     def trouble(self, where: str, error: BaseException) -> None:
         for observer in self._all:
-            observer.trouble(where, error)
+            with contextlib.suppress(Exception):  # there is nobody left to tell
+                observer.trouble(where, error)
