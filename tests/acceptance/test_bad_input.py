@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from minuet import App, Context, Event, Service, Transaction
+from minuet import App, Context, Event, Service, Transaction, Writes
+from minuet.brokers.sqlite import SqliteBroker
 from minuet.ports.broker import Broker
 from minuet.ports.observer import Point, Turn
-from minuet.ports.store import Store
 from tests.acceptance.fuzz import TOPIC, Fate, Fuzzer
-from tests.acceptance.pairs import KINDS, adapters, rows
+from tests.acceptance.pairs import KINDS, MEMORY, adapters, rows
 
 MESSAGES = 100_000
 BATCH = 2_000
@@ -33,18 +33,26 @@ class Weighed(Event, name=TOPIC):
     parts: list[Part]
 
 
-def scales() -> Service:
+def scales(lane: str = "transactional") -> Service:
     """Writes down each event that it is given."""
     service = Service("scales")
+    insert = "INSERT INTO weighings VALUES (?, ?, ?)"
 
     @service.setup
     async def weighings(tx: Transaction) -> None:
         await tx.execute("CREATE TABLE IF NOT EXISTS weighings (event_id TEXT, scale TEXT, grams INTEGER)")
 
-    @service.reaction
-    async def weigh(weighed: Weighed, tx: Transaction, context: Context) -> None:
-        row = (context.event_id, weighed.scale, str(weighed.grams))
-        await tx.execute("INSERT INTO weighings VALUES (?, ?, ?)", row)
+    if lane == "transactional":
+
+        @service.reaction
+        async def weigh(weighed: Weighed, tx: Transaction, context: Context) -> None:
+            await tx.execute(insert, (context.event_id, weighed.scale, str(weighed.grams)))
+
+    else:
+
+        @service.reaction
+        async def weigh(weighed: Weighed, writes: Writes, context: Context) -> None:
+            writes.execute(insert, (context.event_id, weighed.scale, str(weighed.grams)))
 
     return service
 
@@ -81,16 +89,17 @@ class Count:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-async def test_fuzzed_messages_are_all_accounted_for(kind: str, tmp_path: Path) -> None:
-    """100,000 messages, most of them wrong: no trouble, and handled, dead and absorbed add up to all of them."""
-    fuzzed = list(Fuzzer(SEED).make(MESSAGES))
+@pytest.mark.parametrize(("lane", "messages"), [("transactional", MESSAGES), ("concurrent", MESSAGES // 20)])
+async def test_fuzzed_messages_are_all_accounted_for(lane: str, messages: int, kind: str, tmp_path: Path) -> None:
+    """100,000 messages, many of them wrong: no trouble, and handled, dead and absorbed add up to all of them."""
+    fuzzed = list(Fuzzer(SEED).make(messages))
     broker, store = adapters(kind, tmp_path)
     count = Count()
-    async with App([scales()], broker=broker, store=store, observers=[count]).running():
-        for first in range(0, MESSAGES, BATCH):
+    async with App([scales(lane)], broker=broker, store=store, observers=[count]).running():
+        for first in range(0, messages, BATCH):
             await broker.publish([one.message for one in fuzzed[first : first + BATCH]])
-        absorbed_by_log = await absorbed_at_once(broker, store, kind)
-        await count.until(MESSAGES - absorbed_by_log)
+        absorbed_by_log = messages - await taken_by_log(broker, kind, messages)
+        await count.until(messages - absorbed_by_log)
         assert count.troubles == []
         written = Counter(str(event_id) for (event_id,) in await rows(store, "SELECT event_id FROM weighings"))
         letters = (await rows(store, "SELECT count(*) FROM minuet_dead_letters"))[0][0]
@@ -99,18 +108,19 @@ async def test_fuzzed_messages_are_all_accounted_for(kind: str, tmp_path: Path) 
     absorbed = absorbed_by_log + counts.get("duplicates_absorbed", 0)
     assert written.total() == count.ended["handled"]
     assert letters == count.ended["dead"] == counts["dead_letters"]
-    assert written.total() + letters + absorbed == MESSAGES
+    assert written.total() + letters + absorbed == messages
     assert written.total() >= fates[Fate.HANDLED]
     assert letters >= fates[Fate.DEAD]
     assert absorbed >= fates[Fate.DUPLICATE]
 
 
-async def absorbed_at_once(broker: Broker, store: Store, kind: str) -> int:
-    """How many of the published messages the log knew already and did not take again."""
-    if kind == "memory":
-        return 0
+async def taken_by_log(broker: Broker, kind: str, published: int) -> int:
+    """How many of the published messages the log has; it takes none that it knows already."""
+    if kind == MEMORY:
+        return published
+    assert isinstance(broker, SqliteBroker)
     [(kept,)] = await broker.database.read("SELECT count(*) FROM minuet_log")
-    return MESSAGES - kept
+    return int(str(kept))
 
 
 @pytest.mark.parametrize("kind", KINDS)

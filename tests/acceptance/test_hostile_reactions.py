@@ -14,6 +14,8 @@ from minuet.ports.store import DeadLetterFilter
 from minuet.testing.signals import Signals
 from tests.acceptance.pairs import KINDS, adapters, rows
 
+pytestmark = pytest.mark.slow  # each is quick, and there are many
+
 HARMLESS = "none"
 
 

@@ -1,6 +1,7 @@
 """How an app starts, stops and is told to: nothing begun is lost, nothing opened stays open, nothing takes for ever."""
 
 import asyncio
+import random
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -208,6 +209,53 @@ async def test_an_error_inside_a_running_app_comes_out_after_a_stop(tmp_path: Pa
             raise ZeroDivisionError
     with pytest.raises(StartupError, match="is not connected"):
         await service.emit(Asked(number=1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [JOINED, SEPARATE])
+@pytest.mark.parametrize("lane", ["transactional", "concurrent"])
+async def test_restarts_in_the_middle_of_work_cost_no_attempt(lane: str, kind: str, tmp_path: Path) -> None:
+    """Stopped thirty times at work, with no time to finish: every event is handled once, at its first attempt."""
+    where, chance, asked = pair(kind, tmp_path), random.Random(lane + kind), 0
+    service = Service("desk", owns=[Asked, Answered])
+    insert = "INSERT INTO answers VALUES (?, ?)"
+
+    @service.setup
+    async def books(tx: Transaction) -> None:
+        await tx.execute("CREATE TABLE IF NOT EXISTS answers (number INTEGER, attempt INTEGER)")
+
+    async def think() -> None:
+        for _ in range(chance.randrange(10)):
+            await asyncio.sleep(0)
+
+    if lane == "transactional":
+
+        @service.reaction
+        async def answer(asked: Asked, tx: Transaction, context: Context) -> Answered:
+            await tx.execute(insert, (asked.number, context.attempt))
+            await think()
+            return Answered(number=asked.number)
+
+    else:
+
+        @service.reaction
+        async def answer(asked: Asked, writes: Writes, context: Context) -> Answered:
+            await think()
+            writes.execute(insert, (asked.number, context.attempt))
+            return Answered(number=asked.number)
+
+    for _ in range(30):
+        async with App([service], **where.urls(), observers=(), stop_within=0).running():
+            for _ in range(10):
+                await service.emit(Asked(number=asked))
+                asked += 1
+            await think()
+    app = App([service], **where.urls(), observers=())
+    async with app.running():
+        await app.settled()
+    answers = where.look("SELECT number, attempt FROM answers ORDER BY number")
+    assert answers == [(number, 1) for number in range(asked)]
+    assert sorted(where.logged("Answered")) == sorted((str(number),) for number in range(asked))
 
 
 # -- starting
