@@ -2,7 +2,7 @@
 
 libpq's pipeline mode, through psycopg's `pq` module: what is sent while a flight is under way waits, and goes together
 with the next one. Each statement has its own result, row count and error; after an error the rest of its flight is not
-performed. See decision 12.
+performed. See decision 13.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One PostgreSQL database as this process uses it: connections for transactions, and one that listens.
 
 The one that listens holds a session's advisory lock in this process's name. The server lets go of it when the process
-dies, so that others know without a clock. See decision 12.
+dies, so that others know without a clock. See decision 13.
 """
 
 from __future__ import annotations
