@@ -16,11 +16,13 @@ from minuet.errors import BrokerClosed
 from minuet.ports.broker import (
     Attributes,
     Capabilities,
+    Change,
     Delivery,
     Group,
     Logged,
     Message,
     Progress,
+    changed_groups,
     refuse_large,
 )
 from minuet.ports.examined import Examined
@@ -76,6 +78,9 @@ class MemoryBroker:
     async def close(self) -> None:
         for subscription in list(self._subscriptions):
             await subscription.close()
+
+    async def plan(self, groups: Sequence[Group]) -> list[Change]:
+        return changed_groups(groups, [reading.group for reading in self._readings.values()])
 
     async def provision(self, groups: Sequence[Group]) -> None:
         for group in groups:

@@ -29,6 +29,8 @@ A broker keeps these clauses, which `minuet.testing.conformance` checks under th
 - B19 `provision` is idempotent and safe when several do it at once; it moves no group, and from then on its groups
   miss nothing, also while nobody is subscribed.
 - B20 `examine` tells what the broker finds in itself, and takes nothing from anybody.
+- B21 `plan` tells what `provision` would change and changes nothing; after `provision` nothing of it is left. What is
+  `refused` makes `provision` raise BrokerUnavailable before it changes anything.
 """
 
 from __future__ import annotations
@@ -129,6 +131,17 @@ class Progress(msgspec.Struct, frozen=True):
     behind: int
 
 
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that provisioning would change, or that it finds and must not change by itself."""
+
+    what: str
+    """`topic OrderPlaced.v1`."""
+    how: str
+    """`create it: 6 partitions, 1 copy`."""
+    refused: str | None = None
+    """Why `provision` leaves it, and what a person can do."""
+
+
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a broker can and cannot do; declared once, read by startup, conformance and the documents."""
 
@@ -150,6 +163,21 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """The largest body, in bytes."""
     traceable: bool = False
     """Whether an instance's messages can be read back without taking them from anybody."""
+    provisioned: Literal["by_itself", "on_request"] = "by_itself"
+    """Whether what groups need is a matter of course, or a person decides and asks for it."""
+
+
+def changed_groups(wanted: Sequence[Group], known: Sequence[Group]) -> list[Change]:
+    """The plan of a broker that keeps nothing for a group but its name and topics."""
+    topics = {group.name: frozenset(group.topics) for group in known}
+    return [
+        Change(
+            what=f"group {group.name}",
+            how=f"{'read' if group.name in topics else 'create it, to read'} {', '.join(sorted(group.topics))}",
+        )
+        for group in wanted
+        if topics.get(group.name) != frozenset(group.topics)
+    ]
 
 
 class Subscription(Protocol):
@@ -219,7 +247,14 @@ class Broker(Protocol):
         ...
 
     async def provision(self, groups: Sequence[Group]) -> None:
-        """Create what these groups and their topics need. Idempotent, safe when several do it at once."""
+        """Create what these groups and their topics need. Idempotent, safe when several do it at once.
+
+        Raises BrokerUnavailable, before anything is changed, for what its `plan` says is refused.
+        """
+        ...
+
+    async def plan(self, groups: Sequence[Group]) -> Sequence[Change]:
+        """What `provision` would change; changes nothing."""
         ...
 
     async def publish(self, messages: Sequence[Message]) -> None:

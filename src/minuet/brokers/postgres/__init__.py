@@ -22,7 +22,7 @@ from minuet.databases.health import examine
 from minuet.databases.pipelining import Row
 from minuet.databases.postgres import LOCKS, PostgresDatabase, PostgresPlace
 from minuet.databases.statements import split
-from minuet.ports.broker import Attributes, Capabilities, Group, Logged, Message, Progress
+from minuet.ports.broker import Attributes, Capabilities, Change, Group, Logged, Message, Progress, changed_groups
 from minuet.ports.examined import Examined
 from minuet.ports.store import Store
 
@@ -76,6 +76,9 @@ class PostgresBroker:
         for subscription in list(self._subscriptions):
             await subscription.close()
         await self.database.close()
+
+    async def plan(self, groups: Sequence[Group]) -> list[Change]:
+        return changed_groups(groups, [group_of(row) for row in await self.database.read(SQL["positions"])])
 
     async def provision(self, groups: Sequence[Group]) -> None:
         # In one order, so that several who do it at once do not wait for each other in a ring.

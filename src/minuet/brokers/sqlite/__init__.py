@@ -20,7 +20,7 @@ from minuet.contracts.correlation import belongs, shared_start
 from minuet.databases.examination import examine, refuse_read_only, refuse_stranger
 from minuet.databases.sqlite import Database, Row, SqlitePlace
 from minuet.databases.statements import split
-from minuet.ports.broker import Attributes, Capabilities, Group, Logged, Message, Progress
+from minuet.ports.broker import Attributes, Capabilities, Change, Group, Logged, Message, Progress, changed_groups
 from minuet.ports.examined import Examined
 from minuet.ports.store import Store
 
@@ -71,6 +71,10 @@ class SqliteBroker:
         for subscription in list(self._subscriptions):
             await subscription.close()
         await self.database.close()
+
+    async def plan(self, groups: Sequence[Group]) -> list[Change]:
+        known = [group_and_number(row)[0] for row in await self.database.read(SQL["positions"])]
+        return changed_groups(groups, known)
 
     async def provision(self, groups: Sequence[Group]) -> None:
         async with self.database.writing() as connection:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from minuet.brokers.memory import MemoryBroker
-from minuet.ports.broker import Broker, Group, Logged, Message
+from minuet.ports.broker import Broker, Change, Group, Logged, Message
 from minuet.ports.examined import Examined
 from minuet.ports.store import Store, Unit
 from minuet.testing.saboteurs.honest import HonestMemoryBroker, HonestSqliteBroker
@@ -33,6 +33,10 @@ class _OneGroup(LyingBroker):
 
     async def provision(self, groups: Sequence[Group]) -> None:
         await self.honest.provision([self._shared(group) for group in groups])
+
+    async def plan(self, groups: Sequence[Group]) -> list[Change]:
+        planned: list[Change] = await self.honest.plan([self._shared(group) for group in groups])
+        return planned
 
     def subscribe(self, group: Group) -> Lying:
         return super().subscribe(self._shared(group))
@@ -230,6 +234,31 @@ class TakesWhatItExamines(HonestMemoryBroker):
     """What the broker looks at in itself is gone for its groups."""
 
     caught_by, lie = "B20", _Intrusive
+
+
+class _ActingOnPlans(LyingBroker):
+    async def plan(self, groups: Sequence[Group]) -> list[Change]:
+        planned: list[Change] = await self.honest.plan(groups)
+        await self.honest.provision(groups)
+        return planned
+
+
+class DoesWhatItPlans(HonestMemoryBroker):
+    """Whoever asks what would be changed has it changed."""
+
+    caught_by, lie = "B21", _ActingOnPlans
+
+
+class _PlanningNothing(LyingBroker):
+    async def plan(self, groups: Sequence[Group]) -> list[Change]:
+        del groups
+        return []
+
+
+class PlansNothing(HonestMemoryBroker):
+    """Nothing would be changed, it says, and then it changes things."""
+
+    caught_by, lie = "B21", _PlanningNothing
 
 
 def _in_ascii(message: Message) -> Message:

@@ -1,10 +1,10 @@
-"""What a broker keeps, shows and may forget: B17, B18, B19, B20."""
+"""What a broker keeps, shows and may forget: B17 to B21."""
 
 from __future__ import annotations
 
 import asyncio
 
-from minuet.ports.broker import Broker
+from minuet.ports.broker import Broker, Group
 from minuet.testing.conformance.claims import requires
 from minuet.testing.conformance.of_brokers.bench import AT_SECONDS, BrokerBench, by_key, ids, published_by_key
 
@@ -130,6 +130,55 @@ class Keeping(BrokerBench):
         assert [each.subject for each in examined] == [each.subject for each in await broker.examine()]
         assert all(each.subject and each.found for each in examined)
         assert ids(await self.handle(broker.subscribe(group), 5)) == ids(batch)
+
+    async def test_b21_a_plan_is_what_provisioning_does(self) -> None:
+        """For groups that are new a plan names things and says how they change; once provisioned, nothing is left."""
+        broker = await self.broker()
+        groups = [self.new_group(self.new_topic()) for _ in range(3)]
+        planned = await broker.plan(groups)
+        assert planned
+        assert all(change.what and change.how and change.refused is None for change in planned)
+        await broker.provision(groups[:1])
+        rest = await broker.plan(groups)
+        assert rest
+        assert len(rest) < len(planned)
+        await broker.provision(groups)
+        assert list(await broker.plan(groups)) == []
+
+    async def test_b21_a_plan_changes_nothing(self) -> None:
+        """A plan of what is not there is the same again, by several at once, and costs the groups nothing that are
+        there.
+        """
+        broker = await self.broker()
+        here, new = await self.group(broker), self.new_group(self.new_topic(), self.new_topic())
+        await broker.publish(batch := self.events(here.topics[0], 5, "a"))
+        subscription = broker.subscribe(here)
+        await self.handle(subscription, 2)
+        first = await broker.plan([here, new])
+        assert first
+        again = await asyncio.gather(*(broker.plan([here, new]) for _ in range(3)))
+        assert [list(each) for each in again] == [list(first)] * 3
+        assert ids(await self.handle(subscription, 3)) == ids(batch[2:])
+
+    @requires("provisioned", "by_itself")
+    async def test_b21_groups_that_need_nobody_change_as_their_code_does(self) -> None:
+        """A group that reads one topic more is planned, provisioned, and has what is published on that topic."""
+        broker = await self.broker()
+        before = await self.group(broker)
+        after = Group(before.name, before.service, (*before.topics, self.new_topic()))
+        assert await broker.plan([after])
+        await broker.provision([after])
+        assert list(await broker.plan([after])) == []
+        await broker.publish(batch := self.events(after.topics[1], 3, "a"))
+        assert ids(await self.handle(broker.subscribe(after), 3)) == ids(batch)
+
+    @requires("provisioned", "on_request")
+    async def test_b21_what_a_person_decides_on_is_named(self) -> None:
+        """Whoever has to allow it reads of each topic of a new group by its name."""
+        broker = await self.broker()
+        group = self.new_group(self.new_topic(), self.new_topic())
+        told = " ".join(f"{change.what} {change.how}" for change in await broker.plan([group]))
+        assert [topic for topic in group.topics if topic not in told] == []
 
     @requires("persistent")
     async def test_b19_two_brokers_provision_at_once(self) -> None:
