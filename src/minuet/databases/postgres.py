@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
 import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import msgspec
 import psycopg
@@ -35,27 +36,39 @@ MEMBERS = 0x6D696E75
 LOCKS = 0x6D696E76
 """The class of those that let one process at a time change the schema or trim."""
 CHANNEL = "minuet"
+SCHEMA = re.compile("[a-z][a-z0-9_]{0,62}")
 ELSEWHERE = "0"
 """Who notifies when it is not one of minuet's processes: a user's own transaction."""
 
 
 class PostgresPlace(msgspec.Struct, frozen=True):
-    """Where a database lies, and how many connections a process may have to it besides the one that listens."""
+    """Where a database lies, and how many connections a process may have to it besides the one that listens.
+
+    With a `schema` everything is in that one, which is made if it is missing; else where the user's search path leads.
+    """
 
     url: str
     pool: int = 10
+    schema: str | None = None
 
     @classmethod
     def from_url(cls, url: str) -> PostgresPlace:
-        """Read `postgres://user:password@host:port/database`, perhaps with `?pool=20` and libpq's own options."""
+        """Read `postgres://user:password@host:port/database`, perhaps with `?pool=20`, `?schema=shop` and libpq's own
+        options.
+        """
         parts = urlsplit(url)
-        options = parse_qsl(parts.query, keep_blank_values=True)
-        pools = [value for name, value in options if name == "pool"]
-        rest = urlencode([(name, value) for name, value in options if name != "pool"])
-        pool = pools[0] if pools else "10"
+        options = dict(parse_qsl(parts.query, keep_blank_values=True))
+        pool, schema = options.pop("pool", "10"), options.pop("schema", None)
         if not pool.isdecimal() or int(pool) < 1:
             raise StartupError(f"?pool={pool} is no number of connections. Write ?pool=10.")
-        libpq = urlunsplit(("postgresql", parts.netloc, parts.path, rest, ""))
+        if schema is not None:
+            if not SCHEMA.fullmatch(schema):
+                raise StartupError(
+                    f"?schema={schema} is no name of a schema as minuet takes it: a small letter, then small letters, "
+                    "digits and _, 63 at most. Write ?schema=shop."
+                )
+            options["options"] = f"{options.get('options', '')} -csearch_path={schema}".strip()
+        libpq = urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(options, quote_via=quote), ""))
         try:
             conninfo_to_dict(libpq)
         except psycopg.Error:
@@ -63,13 +76,15 @@ class PostgresPlace(msgspec.Struct, frozen=True):
                 f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path} does not name a PostgreSQL database "
                 "as libpq reads it. Write postgres://user:password@host:5432/database, with its options after a ?."
             ) from None
-        return cls(libpq, int(pool))
+        return cls(libpq, int(pool), schema)
 
     @property
     def shown(self) -> str:
         """The place without its credentials."""
         parts = urlsplit(self.url)
-        return f"postgres://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return f"postgres://{parts.netloc.rpartition('@')[2]}{parts.path}" + (
+            f"?schema={self.schema}" if self.schema else ""
+        )
 
 
 class PostgresDatabase:
@@ -240,6 +255,8 @@ class PostgresDatabase:
                 return
         async with self.writing() as line:
             await line.send("SELECT pg_advisory_xact_lock($1, 1)", LOCKS)
+            if (schema := self.place.schema) and await line.rows("SELECT 1 WHERE to_regnamespace($1) IS NULL", schema):
+                await line.send(f"CREATE SCHEMA {schema}")
             for statement in statements:
                 await line.send(statement)
             await line.send(
