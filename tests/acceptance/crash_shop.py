@@ -9,7 +9,8 @@ from minuet import App, Context, Event, Service, Transaction, Writes, retry
 from minuet.ports.observer import Observer, Outcome, Point
 from minuet.testing.crash import Crash
 from tests.acceptance.forked import Parent
-from tests.acceptance.pairs import Pair, committed_until
+from tests.acceptance.pairs import Pair
+from tests.acceptance.postgres_pairs import PostgresPair
 
 TRANSACTIONAL, CONCURRENT = "transactional", "concurrent"
 FATES = ("handled", "emitted", "skipped", "retry", "dead")
@@ -41,7 +42,7 @@ class Stolen(Exception):
 class Case(msgspec.Struct, frozen=True):
     """What one process of a crash test runs: where, with which lane, and where it dies."""
 
-    pair: Pair
+    pair: Pair | PostgresPair
     lane: str
     concurrency: int = 100
 
@@ -93,7 +94,7 @@ def services(lane: str, concurrency: int) -> tuple[Service, Service]:
     return payments, receipts
 
 
-async def order(pair: Pair, orders: Sequence[tuple[str, str]]) -> None:
+async def order(pair: Pair | PostgresPair, orders: Sequence[tuple[str, str]]) -> None:
     """Emit an order of each (key, fate), in this order; nobody reacts yet. Groups and tables are there afterwards."""
     payments, receipts = services(TRANSACTIONAL, 1)
     app = App([payments, receipts], **pair.urls(), observers=())
@@ -107,7 +108,7 @@ async def work(parent: Parent, case: Case, observers: Sequence[Observer]) -> Non
     broker, store = case.pair.adapters()
     app = App(services(case.lane, case.concurrency), broker=broker, store=store, observers=observers)
     async with app.running():
-        await committed_until(lambda: not case.pair.unfinished(), broker, store)
+        await case.pair.worked_off(app)
 
 
 def crash_at(point: Point, fate: str, key: str, count: int = 1) -> Crash:

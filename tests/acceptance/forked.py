@@ -16,7 +16,14 @@ from typing import Any, Self
 import uvloop
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["pytest", "uvloop", "minuet.app", "minuet.brokers.sqlite", "minuet.stores.sqlite"])
+_context.set_forkserver_preload(
+    [
+        "pytest",
+        "uvloop",
+        "minuet.app",
+        *(f"minuet.{port}.{name}" for port in ("brokers", "stores") for name in ("sqlite", "postgres")),
+    ]
+)
 
 LONGEST_SECONDS = 60
 KILLED = -signal.SIGKILL

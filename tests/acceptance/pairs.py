@@ -1,12 +1,14 @@
 """The pairs of broker and store that the suites run on, and when there is nothing left to do on them."""
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from minuet import App
 from minuet.brokers.memory import MemoryBroker
 from minuet.brokers.sqlite import SqliteBroker
 from minuet.ports.broker import Broker
@@ -68,6 +70,23 @@ class Pair(NamedTuple):
             after = [one.execute("PRAGMA data_version").fetchone() for one in (broker, store)]
         found["moving"] = int(before != after)
         return {name: count for name, count in found.items() if count}
+
+    async def worked_off(self, app: App) -> None:
+        """Wait, in a running app that was given adapters, until nothing is left to do."""
+        assert isinstance(app.broker, SqliteBroker)
+        assert isinstance(app.store, SqliteStore)
+        await committed_until(lambda: not self.unfinished(), app.broker, app.store)
+
+    def keep(self) -> None:
+        """What is on disk is kept."""
+
+    def copied(self, directory: Path) -> "Pair":
+        """A pair in this directory that begins as this one stands; nobody may have it open."""
+        shutil.copytree(self.broker.parent, directory, dirs_exist_ok=True)
+        return Pair(directory / self.broker.name, directory / self.store.name)
+
+    def dropped(self) -> None:
+        """The files go with their directory."""
 
 
 def pair(kind: str, directory: Path) -> Pair:

@@ -97,8 +97,11 @@ class PostgresSubscription:
         while len(found) < limit and room > 0:
             rows = await line.rows(SQL["read_after"], self._topics, limit - len(found), *position)
             if not rows:
-                pending = await line.rows(SQL["pending"], name)
-                self._database.look_soon(pending=pending[0][0])
+                # In this order: what held rows back and ends meanwhile is either seen here or its rows are read.
+                pending = line.send(SQL["pending"], name)
+                rows = await line.rows(SQL["read_after"], self._topics, limit - len(found), *position)
+                self._database.look_soon(pending=line.decoded(await pending)[0][0])
+            if not rows:
                 break
             # A key as its row has it: the claims' keys are compared in that form.
             free = [row for row in rows if row[1] is None or row[1] not in blocked]
