@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from minuet.brokers.postgres import PostgresBroker
-from minuet.databases.postgres import PostgresPlace
+from minuet.databases.postgres_place import PostgresPlace
 from minuet.databases.schemas import drop
 from minuet.errors import NeverUsed, StartupError, StoreUnavailable
 from minuet.stores.postgres import PostgresStore

@@ -9,20 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import re
 import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-import msgspec
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from minuet.databases.guarded import GuardedConnection
 from minuet.databases.pipelining import Line, Row
-from minuet.errors import NeverUsed, StartupError, StoreUnavailable
+from minuet.databases.postgres_place import PostgresPlace
+from minuet.errors import NeverUsed, StoreUnavailable
 
 OLDEST = 150000
 """The first server version that minuet knows: 15."""
@@ -36,55 +34,8 @@ MEMBERS = 0x6D696E75
 LOCKS = 0x6D696E76
 """The class of those that let one process at a time change the schema or trim."""
 CHANNEL = "minuet"
-SCHEMA = re.compile("[a-z][a-z0-9_]{0,62}")
 ELSEWHERE = "0"
 """Who notifies when it is not one of minuet's processes: a user's own transaction."""
-
-
-class PostgresPlace(msgspec.Struct, frozen=True):
-    """Where a database lies, and how many connections a process may have to it besides the one that listens.
-
-    With a `schema` everything is in that one, which is made if it is missing; else where the user's search path leads.
-    """
-
-    url: str
-    pool: int = 10
-    schema: str | None = None
-
-    @classmethod
-    def from_url(cls, url: str) -> PostgresPlace:
-        """Read `postgres://user:password@host:port/database`, perhaps with `?pool=20`, `?schema=shop` and libpq's own
-        options.
-        """
-        parts = urlsplit(url)
-        options = dict(parse_qsl(parts.query, keep_blank_values=True))
-        pool, schema = options.pop("pool", "10"), options.pop("schema", None)
-        if not pool.isdecimal() or int(pool) < 1:
-            raise StartupError(f"?pool={pool} is no number of connections. Write ?pool=10.")
-        if schema is not None:
-            if not SCHEMA.fullmatch(schema):
-                raise StartupError(
-                    f"?schema={schema} is no name of a schema as minuet takes it: a small letter, then small letters, "
-                    "digits and _, 63 at most. Write ?schema=shop."
-                )
-            options["options"] = f"{options.get('options', '')} -csearch_path={schema}".strip()
-        libpq = urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(options, quote_via=quote), ""))
-        try:
-            conninfo_to_dict(libpq)
-        except psycopg.Error:
-            raise StartupError(
-                f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path} does not name a PostgreSQL database "
-                "as libpq reads it. Write postgres://user:password@host:5432/database, with its options after a ?."
-            ) from None
-        return cls(libpq, int(pool), schema)
-
-    @property
-    def shown(self) -> str:
-        """The place without its credentials."""
-        parts = urlsplit(self.url)
-        return f"postgres://{parts.netloc.rpartition('@')[2]}{parts.path}" + (
-            f"?schema={self.schema}" if self.schema else ""
-        )
 
 
 class PostgresDatabase:
@@ -275,13 +226,6 @@ class PostgresDatabase:
                 f"{self.place.shown} is a PostgreSQL database that no minuet app has used: it has no table {table}. "
                 "Check the URL."
             )
-
-    def holds(self, connection: psycopg.AsyncConnection[Any]) -> bool:
-        """Whether a connection is to this database, as far as its address says."""
-        info, held = connection.info, self._held
-        if connection.closed or held is None or info.dbname != held.info.dbname or info.port != held.info.port:
-            return False
-        return info.host == held.info.host or info.hostaddr == held.info.hostaddr
 
     # -- who lives
 

@@ -20,6 +20,7 @@ import msgspec
 from minuet.databases.neighbours import Neighbours, WriteLock
 from minuet.databases.writing import WriteQueue, Writing
 from minuet.errors import StartupError, StoreUnavailable
+from minuet.ports.address import without_secrets
 
 Row = tuple[object, ...]
 
@@ -46,13 +47,14 @@ class SqlitePlace(msgspec.Struct, frozen=True):
         path = unquote(parts.path).removeprefix("/")
         if path == ":memory:":
             raise StartupError(
-                f"{url!r} would be a file of that name. Write memory:// for what is gone with the process, "
-                "sqlite:///shop.db for a file."
+                f"{without_secrets(url)} would be a file of that name. Write memory:// for what is gone with the "
+                "process, sqlite:///shop.db for a file."
             )
         if parts.netloc or not path or options or synchronous not in ("FULL", "NORMAL"):
             raise StartupError(
-                f"{url!r} does not name a SQLite file. Write sqlite:///shop.db for one in the working directory or "
-                "sqlite:////var/lib/shop.db for an absolute path; the one option is ?synchronous=FULL or NORMAL."
+                f"{without_secrets(url)} does not name a SQLite file, or not with its options. Write sqlite:///shop.db "
+                "for one in the working directory or sqlite:////var/lib/shop.db for an absolute path; the one option "
+                "is ?synchronous=FULL or NORMAL."
             )
         return cls(path, "FULL" if synchronous == "FULL" else "NORMAL")
 

@@ -20,7 +20,8 @@ from minuet.contracts.correlation import belongs, shared_start
 from minuet.databases.encoding import texts
 from minuet.databases.health import examine
 from minuet.databases.pipelining import Row
-from minuet.databases.postgres import LOCKS, PostgresDatabase, PostgresPlace
+from minuet.databases.postgres import LOCKS, PostgresDatabase
+from minuet.databases.postgres_place import PostgresPlace
 from minuet.databases.statements import split
 from minuet.ports.broker import Attributes, Capabilities, Change, Group, Logged, Message, Progress, changed_groups
 from minuet.ports.examined import Examined

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, cast
-
-import psycopg
+from typing import Any, ClassVar
 
 from minuet.databases.encoding import given_back, kept, numbers, texts
+from minuet.databases.guarded import GuardedConnection
 from minuet.databases.health import examine
 from minuet.databases.pipelining import Line, Row
-from minuet.databases.postgres import LOCKS, PostgresDatabase, PostgresPlace
+from minuet.databases.postgres import LOCKS, PostgresDatabase
+from minuet.databases.postgres_place import PostgresPlace
 from minuet.databases.statements import split
-from minuet.errors import StoreUnavailable
 from minuet.ports.examined import Examined
 from minuet.ports.store import (
     DeadLetter,
     DeadLetterFilter,
     DeadLetterHead,
+    Emission,
     Owed,
     ParkedFilter,
     Standing,
     StoreCapabilities,
 )
+from minuet.stores.postgres.adopting import PostgresAdoption
 from minuet.stores.postgres.rows import SQL, dead_letter_of, head_of, message_of, standing_of
 from minuet.stores.postgres.unit import PostgresScope, PostgresUnit
 
@@ -41,6 +42,7 @@ class PostgresStore:
 
     def __init__(self, place: PostgresPlace) -> None:
         self.database = PostgresDatabase(place)
+        self._adoption = PostgresAdoption(self.database)
 
     @classmethod
     def from_url(cls, url: str) -> PostgresStore:
@@ -56,6 +58,7 @@ class PostgresStore:
         await self.database.open()
         try:
             await self.database.prepare_schema("store", VERSION, split(SQL["schema"]))
+            await self._adoption.look_around()
         except BaseException:
             await self.database.close()
             raise
@@ -66,27 +69,11 @@ class PostgresStore:
     def transaction(self, *, alone: bool = False) -> PostgresScope:
         return PostgresScope(self.database)
 
-    def adopt(self, native: Any) -> PostgresUnit:
-        shown = self.database.place.shown
-        if not isinstance(native, psycopg.AsyncConnection):
-            raise StoreUnavailable(
-                f"emit(tx=...) was given a {type(native).__qualname__}, and this service keeps its events in "
-                f"PostgreSQL ({shown}). Give it the psycopg.AsyncConnection that your transaction is on."
-            )
-        connection = cast("psycopg.AsyncConnection[Any]", native)  # type: ignore[redundant-cast]  # pyright knows less
-        own: Line | None = getattr(connection, "line", None)
-        if own is None and not self.database.holds(connection):
-            raise StoreUnavailable(
-                f"emit(tx=...) was given a connection to the database {connection.info.dbname!r} at "
-                f"{connection.info.host}:{connection.info.port}, and this service keeps its events in {shown}. One "
-                "transaction cannot span two databases."
-            )
-        if connection.pgconn.pipeline_status:
-            raise StoreUnavailable(
-                "emit(tx=...) was given a connection inside `async with connection.pipeline()`. Emit after that block, "
-                "in the same transaction."
-            )
-        return PostgresUnit(own or Line(connection, prepares=False), self.database, adopted=True)
+    async def adopt(self, native: Any, *, sync: bool = False) -> Emission:
+        own: Line | None = getattr(native, "line", None) if isinstance(native, GuardedConnection) else None
+        if own is not None:
+            return PostgresUnit(own, self.database, adopted=True)
+        return await self._adoption.adopt(native, sync=sync)
 
     def listen(self, wake: Callable[[], None]) -> None:
         self.database.listen(wake)
