@@ -43,6 +43,8 @@ from minuet.runtime.outlets import JoinedOutlet, OutboxOutlet, Outlet
 from minuet.runtime.reactor import Reactor
 from minuet.runtime.relay import Relay
 from minuet.runtime.settling import Settling
+from minuet.runtime.starting import ObservedStart, Patience, Starting, provision
+from minuet.runtime.stopping import Stop
 from minuet.runtime.system import SystemChance, SystemClock, SystemIds, end_process_after
 from minuet.runtime.transactional import TransactionalLane
 from minuet.runtime.worker import Worker
@@ -64,6 +66,9 @@ class App:
     `provide`: What takes the place of what services provide, by type; for tests and for composition.
     `retention`: How long events stay that every reaction has had, and deliveries that are settled.
     `stop_within`: How long a graceful stop may take.
+    `provision`: Whether a broker whose topology is somebody's decision is changed to what the services need. By default
+        it is from Python, and by `minuet run` only with `--provision`.
+    `wait_seconds`: How long a start waits for servers that do not let it in. By default it fails at once.
     `clock`: Where instants come from. The machine's, unless a test or a simulator says otherwise.
     `ids`: Where ids of events come from that nothing caused.
     `chance`: Where jitter comes from.
@@ -82,6 +87,8 @@ class App:
         provide: Mapping[type, object] | None = None,
         retention: Duration = "7d",
         stop_within: Duration = "10s",
+        provision: bool | None = None,
+        wait_seconds: float = 0.0,
         clock: Clock | None = None,
         ids: Ids | None = None,
         chance: Chance | None = None,
@@ -95,6 +102,8 @@ class App:
         self.provide: Mapping[object, object] = {kind: value for kind, value in (provide or {}).items()}  # noqa: C416  # wider keys
         self.retention_seconds = seconds(retention)
         self.stop_seconds = seconds(stop_within)
+        self.provision = provision
+        self.wait_seconds = wait_seconds
         self.clock = clock or SystemClock()
         self.ids = ids or SystemIds()
         self.chance = chance or SystemChance()
@@ -121,15 +130,21 @@ class App:
     @asynccontextmanager
     async def connected(self) -> AsyncGenerator[App]:
         """Services may emit; nothing is consumed. For a web process or a script."""
-        async with self._opened(()):
+        async with self._opened((), None):
             yield self
 
     @asynccontextmanager
-    async def running(self, services: Collection[str] | None = None) -> AsyncGenerator[App]:
-        """Services emit and react: all of them, or those named. Leaving stops gracefully."""
+    async def running(
+        self, services: Collection[str] | None = None, *, starting: Starting | None = None
+    ) -> AsyncGenerator[App]:
+        """Services emit and react: all of them, or those named. Leaving stops gracefully.
+
+        `starting` is told of servers that are waited for, and of what is about to be provisioned; without it, the
+        observers are told of the former.
+        """
         chosen = self._chosen(services)
         self.check(services)
-        async with self._opened(chosen):
+        async with self._opened(chosen, starting):
             yield self
 
     async def settled(self) -> None:
@@ -149,19 +164,20 @@ class App:
 
         `started` is called once consuming has begun.
         """
-        stop = asyncio.Event()
+        stop = Stop()
         loop = asyncio.get_running_loop()
 
         def heard() -> None:
-            stop.set()
+            stop.ask()
             end_process_after(self.stop_seconds + 1)
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, heard)
-        async with self.running(services):
+        async with stop, self.running(services):
+            stop.has_begun()
             if started is not None:
                 started()
-            await stop.wait()
+            await stop.asked.wait()
 
     def run(self, services: Collection[str] | None = None) -> None:
         """As `serve`, from a program without an event loop."""
@@ -185,15 +201,17 @@ class App:
         )
 
     @asynccontextmanager
-    async def _opened(self, consuming: Sequence[Service]) -> AsyncGenerator[None]:
+    async def _opened(self, consuming: Sequence[Service], starting: Starting | None) -> AsyncGenerator[None]:
         """The one composition: in the order in which things depend on each other, and closed in the opposite one."""
         broker, store = self._adapters()
         joined = broker.joined(store)
         observers = Observers(self.observers)
+        starting = starting or ObservedStart(observers)
+        patience = Patience(self.wait_seconds, self.chance, starting)
         async with AsyncExitStack() as stack:
-            await store.open()
+            await patience.until(store.open)
             stack.push_async_callback(store.close)
-            await broker.open()
+            await patience.until(broker.open)
             stack.push_async_callback(broker.close)
             relay: Relay | None = None
             outlet: Outlet
@@ -205,7 +223,7 @@ class App:
             writers = {
                 s.name: MessageWriter(s.name, broker.capabilities, joined=joined is not None) for s in self.services
             }
-            await self._prepare(consuming, store, broker)
+            await self._prepare(consuming, store, broker, starting)
             lanes = _LaneBuilder(self, store, broker, joined, outlet, observers)
             for service in consuming:
                 lanes.add(service, await self._reactors(service, store, writers[service.name], stack))
@@ -223,11 +241,12 @@ class App:
             stack.push_async_callback(worker.stop)
             yield
 
-    async def _prepare(self, consuming: Sequence[Service], store: Store, broker: Broker) -> None:
+    async def _prepare(self, consuming: Sequence[Service], store: Store, broker: Broker, starting: Starting) -> None:
         """What must be there before anything is consumed: groups, the services' own tables, their manifests."""
         groups = groups_of(consuming, broker.capabilities)
         if groups:
-            await broker.provision(groups)
+            allowed = self.provision is not False
+            await provision(broker, groups, named(self.broker), starting, allowed=allowed)
         for service in consuming:
             if service.setups:
                 async with store.transaction() as unit:

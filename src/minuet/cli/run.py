@@ -19,7 +19,10 @@ from minuet.cli.output import print_json, users_frames
 from minuet.cli.reference import load_app
 from minuet.cli.supervisor import LINE, Supervisor, leave_at_once, on_signals
 from minuet.config import named
-from minuet.errors import MinuetError, PreparationFailed, StartupError
+from minuet.errors import BrokerUnavailable, MinuetError, PreparationFailed, StartupError, StoreUnavailable
+from minuet.ports.broker import Change
+from minuet.runtime.starting import listed
+from minuet.runtime.stopping import Stop
 from minuet.runtime.system import end_process_after
 from minuet.telemetry.logging import LogObserver
 
@@ -30,6 +33,8 @@ minuet run shop.app:app --workers 4               four processes, started anew w
 minuet run shop.app:app --reload                  for development
 minuet run shop.app:app --drain                   work off what is there, then stop
 minuet run shop.app:app --broker sqlite:///other.db
+minuet run shop.app:app --broker 'kafka://shop:${PASSWORD}@kafka' --provision
+minuet run shop.app:app --wait 60                 be patient with servers that start too
 """
 
 
@@ -48,6 +53,19 @@ def run(
     store: Annotated[
         str | None, typer.Option(metavar="URL", help="Use this store instead of the app's.", show_default=False)
     ] = None,
+    provision: Annotated[
+        bool, typer.Option("--provision", help="Make what the broker lacks (topics, queues), telling it first.")
+    ] = False,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            "--wait",
+            min=0,
+            metavar="SECONDS",
+            show_default=False,
+            help="Wait so long for servers that do not let it in, instead of failing at once.",
+        ),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log every turn, not only retries and deaths.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -63,6 +81,8 @@ def run(
         return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     loaded = placed(load_app(app), broker, store)
+    loaded.provision = provision or bool(loaded.provision)
+    loaded.wait_seconds = loaded.wait_seconds if wait is None else wait
     if verbose:
         quiet = [observer for observer in loaded.observers if not isinstance(observer, LogObserver)]
         loaded.observers = (*quiet, LogObserver(verbose=True))
@@ -104,10 +124,10 @@ def placed(app: App, broker: str | None, store: str | None) -> App:
 
 async def work(app: App, services: Sequence[str] | None, say: Say, *, drain: bool) -> None:
     """Run until a signal, or until the supervisor is gone; with `drain`, or until nothing is left to do."""
-    stop = asyncio.Event()
+    stop = Stop()
 
     def told() -> None:
-        stop.set()
+        stop.ask()
         end_process_after(app.stop_seconds + 1)
 
     on_signals(told, leave_at_once)
@@ -116,13 +136,30 @@ async def work(app: App, services: Sequence[str] | None, say: Say, *, drain: boo
     names = [service.name for service in app.services if chosen is None or service.name in chosen]
     where = named(app.broker) if app.broker == app.store else f"{named(app.broker)} with store {named(app.store)}"
     fields = {"services": names, "broker": named(app.broker), "store": named(app.store), "pid": os.getpid()}
-    async with app.running(chosen):
+    async with stop, app.running(chosen, starting=SaidStart(say, named(app.broker))):
+        stop.has_begun()
         say("started", f"{', '.join(names)} on {where}, process {os.getpid()}.", **fields)
         if line is not None:
             line.send(b"+")
-        await (drained(app, stop) if drain else stop.wait())
+        await (drained(app, stop.asked) if drain else stop.asked.wait())
         say("stopping", f"Process {os.getpid()} finishes what is begun.", pid=os.getpid())
     say("stopped", f"Process {os.getpid()} has stopped.", pid=os.getpid())
+
+
+class SaidStart:
+    """Says what an app meets while it starts."""
+
+    def __init__(self, say: Say, broker: str) -> None:
+        self._say = say
+        self._broker = broker
+
+    def unavailable(self, error: BrokerUnavailable | StoreUnavailable, again_seconds: float) -> None:
+        sentence = f"{error} Trying again in {again_seconds:.1f} s."
+        self._say("unavailable", sentence, reason=str(error), again_seconds=again_seconds)
+
+    def provisioning(self, changes: Sequence[Change]) -> None:
+        sentence = f"Provisioning {self._broker}:\n{listed(changes)}"
+        self._say("provisioning", sentence, broker=self._broker, changes=changes)
 
 
 async def drained(app: App, stop: asyncio.Event) -> None:
@@ -136,7 +173,7 @@ async def drained(app: App, stop: asyncio.Event) -> None:
             wait.cancel()
 
 
-def line_to_supervisor(stop: asyncio.Event) -> socket.socket | None:
+def line_to_supervisor(stop: Stop) -> socket.socket | None:
     """The line that a supervisor lent this process, None without one. Its end means that the supervisor is gone."""
     number = os.environ.pop(LINE, None)
     if number is None:
@@ -147,7 +184,7 @@ def line_to_supervisor(stop: asyncio.Event) -> socket.socket | None:
 
     def hear() -> None:
         loop.remove_reader(line)
-        stop.set()
+        stop.ask()
 
     loop.add_reader(line, hear)
     return line
