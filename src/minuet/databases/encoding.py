@@ -92,6 +92,27 @@ def _fixed(kind: int, letter: str, values: Sequence[object]) -> Ready:
     return Ready(struct.pack(f"!iiiii{f'i{letter}' * len(values)}", 1, 0, kind, len(values), 1, *flat))
 
 
+def unpacked(array: Ready) -> list[object]:
+    """The items of an array that was packed above, for a driver that packs them itself."""
+    dimensions, _, kind = struct.unpack_from("!iii", array)
+    items: list[object] = []
+    at = 20
+    for _ in range(struct.unpack_from("!i", array, 12)[0] if dimensions else 0):
+        (size,) = struct.unpack_from("!i", array, at)
+        at += 4
+        items.append(None if size < 0 else _item(kind, array[at : at + size]))
+        at += max(size, 0)
+    return items
+
+
+def _item(kind: int, item: bytes) -> object:
+    if kind == TEXT:
+        return item.decode()
+    if kind == BYTEA:
+        return item
+    return struct.unpack("!q" if kind == INT8 else "!d", item)[0]
+
+
 def kept(text: str) -> str:
     """A text as minuet's own tables keep it: itself, but for a NUL."""
     if "\0" not in text and _ESCAPE not in text:

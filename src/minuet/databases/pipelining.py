@@ -43,15 +43,14 @@ class Statement:
 
 
 class Line:
-    """One connection, on which statements are sent. Without `prepares` it leaves nothing prepared behind."""
+    """One connection of minuet's own, on which statements are sent."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any], *, prepares: bool = True) -> None:
+    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         self.connection = connection
         self._pg = connection.pgconn
         self._watched = -1
         """The socket that is watched now. libpq closes it when the connection is lost, and its number is given to
         another: whoever watches must let go of it by the number it had."""
-        self._prepares = prepares
         self._prepared: dict[str, bytes] = {}
         self._waiting: list[Statement] = []
         self._flight: deque[Statement | str] = deque()
@@ -109,11 +108,6 @@ class Line:
         self._decoding.set_pgresult(result)
         return self._decoding.load_rows(0, result.ntuples, tuple)
 
-    async def hand_back(self) -> None:
-        """Wait until a connection that is somebody else's is theirs again; minuet's own goes on."""
-        if not self._prepares:
-            await self.quiet()
-
     async def quiet(self) -> None:
         """Wait until nothing is under way, so that somebody else may use the connection."""
         while self.busy:
@@ -153,7 +147,7 @@ class Line:
     def _send(self, statement: Statement, sql: bytes, values: list[tuple[bytes | None, int]]) -> None:
         pg, data, formats = self._pg, [value for value, _ in values], [form for _, form in values]
         name = self._prepared.get(statement.sql)
-        if name is None and self._prepares and len(self._prepared) < MOST_PREPARED:
+        if name is None and len(self._prepared) < MOST_PREPARED:
             name = self._prepared[statement.sql] = b"minuet_%d" % len(self._prepared)
             pg.send_prepare(name, sql)
             self._flight.append(statement.sql)

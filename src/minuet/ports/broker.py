@@ -44,7 +44,7 @@ from minuet.errors import PayloadTooLarge
 from minuet.ports.examined import Examined
 
 if TYPE_CHECKING:
-    from minuet.ports.store import Store, Unit
+    from minuet.ports.store import Emission, Store, Unit
 
 
 class Attributes(msgspec.Struct, frozen=True, gc=False):
@@ -221,7 +221,7 @@ class JoinedSubscription(Protocol):
 class JoinedBroker(Protocol):
     """A broker whose taking and publishing belong to a store's transaction."""
 
-    async def publish(self, unit: Unit, messages: Sequence[Message]) -> int:
+    async def publish(self, unit: Emission, messages: Sequence[Message]) -> int:
         """Publish when `unit` commits. Returns how many were absorbed as duplicates."""
         ...
 

@@ -55,6 +55,7 @@ __all__ = [
     "DeadLetterFilter",
     "DeadLetterHead",
     "DeadLetters",
+    "Emission",
     "Examined",
     "Inbox",
     "Outbox",
@@ -193,7 +194,27 @@ class Counters(Protocol):
         ...
 
 
-class Unit(Protocol):
+class Emission(Protocol):
+    """A transaction in which events are emitted: one of the store's, or a user's own."""
+
+    @property
+    def native(self) -> object:
+        """The connection, in this transaction."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox: ...
+
+    def wake_others(self) -> None:
+        """Once it is durable, let other processes look at what this transaction did."""
+        ...
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call this once the transaction is durable; never after a rollback, nor for a user's own transaction."""
+        ...
+
+
+class Unit(Emission, Protocol):
     """One transaction of a store, as the runtime sees it."""
 
     @property
@@ -202,15 +223,7 @@ class Unit(Protocol):
         ...
 
     @property
-    def native(self) -> object:
-        """The store's own connection, in this transaction."""
-        ...
-
-    @property
     def inbox(self) -> Inbox: ...
-
-    @property
-    def outbox(self) -> Outbox: ...
 
     @property
     def parking(self) -> Parking: ...
@@ -245,14 +258,6 @@ class Unit(Protocol):
         """
         ...
 
-    def wake_others(self) -> None:
-        """Once it is durable, let other processes look at what this transaction did."""
-        ...
-
-    def after_commit(self, callback: Callable[[], None]) -> None:
-        """Call this once the transaction is durable; never after a rollback."""
-        ...
-
 
 class StoreCapabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a store can and cannot do."""
@@ -262,7 +267,7 @@ class StoreCapabilities(msgspec.Struct, frozen=True, kw_only=True):
     shared: bool
     """Whether several processes may use it at once."""
     native: tuple[str, ...]
-    """Qualified names of the connection types that a reaction may take, and `emit(tx=...)` accepts."""
+    """Qualified names of the connection types that a reaction may take. `emit(tx=...)` accepts more; see `adopt`."""
 
 
 class Owed(msgspec.Struct, frozen=True):
@@ -304,9 +309,12 @@ class Store(Protocol):
         """
         ...
 
-    def adopt(self, native: Any) -> Unit:
-        """A unit inside the caller's own transaction on `native`; the caller commits. `StoreUnavailable` when it is
-        not a connection of this store.
+    async def adopt(self, native: Any, *, sync: bool = False) -> Emission:
+        """The caller's own transaction on `native`, a driver's connection or a session around one; the caller commits.
+
+        With `sync` nobody can wait: it returns without a pause, and so does all that is then written. It may be called
+        from any thread, and after a `close`. `StoreUnavailable` when `native` is to another database, is on no
+        transaction, is awaited although `sync`, or is none of the types that are known; nothing is written then.
         """
         ...
 

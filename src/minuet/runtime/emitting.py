@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 
 from minuet.contracts.attributes import check_text
 from minuet.contracts.contract import Contract, contract_of
-from minuet.errors import MinuetError, TransactionLost, UndeclaredEmission
+from minuet.errors import MinuetError, StartupError, TransactionLost, UndeclaredEmission
 from minuet.ports.broker import Message
 from minuet.ports.clock import Clock, Ids
 from minuet.ports.store import Store
@@ -18,7 +18,7 @@ from minuet.runtime.writing import MessageWriter
 
 class AppEmitter:
     """Emits for every service of an app. Calls that come together share a commit: the first goes at once, those that
-    come while it commits go with the next.
+    come while it commits go with the next. Unless it `awaits`, there is nobody to commit, and only `emit_sync` emits.
     """
 
     def __init__(
@@ -29,6 +29,8 @@ class AppEmitter:
         owners: Mapping[str, str],
         clock: Clock,
         ids: Ids,
+        *,
+        awaits: bool = True,
     ) -> None:
         self._store = store
         self._outlet = outlet
@@ -36,6 +38,7 @@ class AppEmitter:
         self._owners = owners
         self._clock = clock
         self._ids = ids
+        self._awaits = awaits
         self._waiting: list[tuple[str, Message, asyncio.Future[None]]] = []
         self._flushing: asyncio.Task[None] | None = None
 
@@ -50,6 +53,44 @@ class AppEmitter:
         traceparent: str | None,
     ) -> str:
         """Owe the event to the broker, in `tx` if given; the event's id."""
+        if not self._awaits:
+            raise StartupError(
+                f"{service}.emit({type(event).__name__}) was awaited, and the app was opened by `with "
+                f"app.emitting():`. Call {service}.emit_sync(), or open it by `async with app.connected():`."
+            )
+        event_id, message = self._written(service, event, id, correlation_id, traceparent)
+        if tx is not None:
+            await self._outlet.put(await self._store.adopt(tx), [message])
+            return event_id
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((service, message, done))
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush(), name="minuet emit")
+        await done
+        return event_id
+
+    def emit_sync(
+        self,
+        service: str,
+        event: object,
+        *,
+        tx: object,
+        id: str | None,
+        correlation_id: str | None,
+        traceparent: str | None,
+    ) -> str:
+        """Owe the event to the broker in `tx`, from any thread; the event's id."""
+        event_id, message = self._written(service, event, id, correlation_id, traceparent)
+        _at_once(self._put(tx, message))
+        return event_id
+
+    async def _put(self, tx: object, message: Message) -> None:
+        await self._outlet.put(await self._store.adopt(tx, sync=True), [message])
+
+    def _written(
+        self, service: str, event: object, id: str | None, correlation_id: str | None, traceparent: str | None
+    ) -> tuple[str, Message]:
+        """The event's id, and the message that carries it."""
         contract = self._contract(service, event)
         for name, text in (("id", id), ("correlationid", correlation_id), ("traceparent", traceparent)):
             if text is not None:
@@ -64,15 +105,7 @@ class AppEmitter:
             causation_id=None,
             traceparent=traceparent,
         )
-        if tx is not None:
-            await self._outlet.put(self._store.adopt(tx), [message])
-            return event_id
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((service, message, done))
-        if self._flushing is None:
-            self._flushing = asyncio.create_task(self._flush(), name="minuet emit")
-        await done
-        return event_id
+        return event_id, message
 
     def _contract(self, service: str, event: object) -> Contract:
         if (reaction := within()) is not None:
@@ -118,6 +151,16 @@ class AppEmitter:
                             done.set_result(None)
         finally:
             self._flushing = None
+
+
+def _at_once(coroutine: Coroutine[object, object, None]) -> None:
+    """Perform what never waits, as all does on a connection that is not awaited."""
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    coroutine.close()
+    raise MinuetError("A transaction that is not awaited was waited for; this is a fault of minuet's store or broker.")
 
 
 def _not_emitted(error: BaseException) -> BaseException:

@@ -7,13 +7,13 @@ from typing import Protocol
 
 from minuet.ports.broker import JoinedBroker, Message
 from minuet.ports.clock import Clock
-from minuet.ports.store import Unit
+from minuet.ports.store import Emission
 
 
 class Outlet(Protocol):
     """Takes what was emitted, as part of the transaction that records it."""
 
-    async def put(self, unit: Unit, messages: Sequence[Message]) -> int:
+    async def put(self, unit: Emission, messages: Sequence[Message]) -> int:
         """Emit these when `unit` commits. Returns how many the log already held."""
         ...
 
@@ -32,7 +32,7 @@ class OutboxOutlet:
         self._clock = clock
         self._wake_relay = wake_relay
 
-    async def put(self, unit: Unit, messages: Sequence[Message]) -> int:
+    async def put(self, unit: Emission, messages: Sequence[Message]) -> int:
         await unit.outbox.owe(messages, self._clock.now())
         unit.after_commit(self._wake_relay)
         return 0

@@ -43,6 +43,19 @@ class Emitter(Protocol):
         """Owe the event to the broker, in `tx` if given; the event's id."""
         ...
 
+    def emit_sync(
+        self,
+        service: str,
+        event: object,
+        *,
+        tx: object,
+        id: str | None,
+        correlation_id: str | None,
+        traceparent: str | None,
+    ) -> str:
+        """Owe the event to the broker in `tx`, from any thread; the event's id."""
+        ...
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Setup:
@@ -219,6 +232,29 @@ class Service:
                 "Do it inside `async with app.connected():` or `async with app.running():`."
             )
         return await self._emitter.emit(
+            self.name, event, tx=tx, id=id, correlation_id=correlation_id, traceparent=traceparent
+        )
+
+    def emit_sync(
+        self,
+        event: object,
+        *,
+        tx: object,
+        id: str | None = None,
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
+    ) -> str:
+        """Emit an event in the caller's own transaction where nothing is awaited, from any thread; the event's id.
+
+        `tx` is a connection or session that is not awaited; the rest is as for `emit`. Raises StartupError outside
+        `app.emitting()`, `app.connected()` and `app.running()`.
+        """
+        if self._emitter is None:
+            raise StartupError(
+                f"Service {self.name} is not connected, so {type(event).__name__} cannot be emitted. "
+                "Do it inside `with app.emitting():`."
+            )
+        return self._emitter.emit_sync(
             self.name, event, tx=tx, id=id, correlation_id=correlation_id, traceparent=traceparent
         )
 

@@ -56,6 +56,16 @@ INSERT INTO minuet_inbox (consumer, source, event_id, at)
 SELECT $1::text, e.source, e.event_id, $4::float8 FROM unnest($2::text[], $3::text[]) AS e (source, event_id)
 ORDER BY e.event_id, e.source;
 
+-- Which database this is: of a server since its start, and there by number, so that no address need be compared.
+-- name: whereabouts
+SELECT extract(epoch FROM pg_postmaster_start_time())::text || '/' || oid::text
+FROM pg_database WHERE datname = current_database();
+
+-- name: own_whereabouts
+SELECT extract(epoch FROM pg_postmaster_start_time())::text || '/' || d.oid::text, n.nspname::text
+FROM pg_database d, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE d.datname = current_database() AND c.oid = to_regclass('minuet_outbox');
+
 -- name: outbox_owe
 INSERT INTO minuet_outbox (topic, key, event_id, source, headers, body, octets, at)
 SELECT m.topic, m.key, m.id, m.source, m.headers, m.body, m.octets, $8::float8

@@ -7,18 +7,25 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 from minuet.brokers.postgres.log import READ_AHEAD, SQL, Place, append, delivery_of, place_of
+from minuet.databases.borrowed import Sending
 from minuet.databases.encoding import texts
 from minuet.databases.pipelining import Line, Row
 from minuet.databases.postgres import PostgresDatabase
 from minuet.errors import BrokerUnavailable
 from minuet.ports.broker import Delivery, Group, Message
-from minuet.ports.store import Unit
+from minuet.ports.store import Emission, Unit
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
 PAUSES = (0.0, 0.001, 0.002, 0.004, 0.008, 0.016)
 """How long to wait, a few times, for a transaction that is older than what there is to read and is mostly over soon."""
+
+
+class _Emits(Protocol):
+    """What the joined half knows of a transaction in which events are emitted."""
+
+    line: Sending
 
 
 class _OnLine(Protocol):
@@ -43,10 +50,10 @@ class PostgresJoinedBroker:
         self._subscriptions.append(subscription)
         return subscription
 
-    async def publish(self, unit: Unit, messages: Sequence[Message]) -> int:
+    async def publish(self, unit: Emission, messages: Sequence[Message]) -> int:
         if not messages:
             return 0
-        done = append(_line(unit), messages)
+        done = append(cast("_Emits", unit).line, messages)
         topics = {message.topic for message in messages}
 
         def committed() -> None:
@@ -55,9 +62,7 @@ class PostgresJoinedBroker:
 
         unit.after_commit(committed)
         unit.wake_others()
-        absorbed = len(messages) - ((await done).command_tuples or 0)
-        await _line(unit).hand_back()
-        return absorbed
+        return len(messages) - ((await done).command_tuples or 0)
 
 
 class PostgresJoinedSubscription:

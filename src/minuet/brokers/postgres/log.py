@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Sequence
+from typing import Any
 
 import msgspec
 
+from minuet.databases.borrowed import Changed, Sending
 from minuet.databases.encoding import floats, given_back, octets, texts
-from minuet.databases.pipelining import Line
 from minuet.databases.statements import load
 from minuet.ports.broker import Attributes, Delivery, Group, Headers, Message, refuse_large
-
-if TYPE_CHECKING:
-    from psycopg.pq.abc import PGresult
 
 SQL = load("minuet.brokers", "postgres.sql")
 LARGEST_BYTES = 1024 * 1024
@@ -80,8 +76,8 @@ def group_of(row: Sequence[Any]) -> Group:
     return Group(row[0], row[1], tuple(given_back(topic) for topic in row[2]))
 
 
-def append(line: Line, messages: Sequence[Message]) -> asyncio.Future[PGresult]:
-    """Append to the log with the line's next flight; the number of rows changed are those that were not absorbed."""
+def append(line: Sending, messages: Sequence[Message]) -> Awaitable[Changed]:
+    """Append to the log, on minuet's own line with its next flight; changed are those that were not absorbed."""
     refuse_large(messages, LARGEST_BYTES)
     columns = list(zip(*map(row_of, messages), strict=True))
     return line.send(

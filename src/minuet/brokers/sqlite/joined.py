@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol, cast
 
-from minuet.brokers.sqlite.log import READ_AHEAD, SQL, append, delivery_of, number_in, text_of
+from minuet.brokers.sqlite.log import LARGEST_BYTES, READ_AHEAD, SQL, append, delivery_of, number_in, row_of, text_of
 from minuet.databases.sqlite import Database
-from minuet.ports.broker import Delivery, Group, Message
-from minuet.ports.store import Unit
+from minuet.ports.broker import Delivery, Group, Message, refuse_large
+from minuet.ports.store import Emission, Unit
+
+
+class _Changes(Protocol):
+    """What the joined half knows of a transaction whose connection is in another thread."""
+
+    async def change(self, sql: str, rows: Sequence[tuple[object, ...]]) -> int: ...
 
 
 class SqliteJoinedBroker:
@@ -24,9 +30,12 @@ class SqliteJoinedBroker:
         self._subscriptions.append(subscription)
         return subscription
 
-    async def publish(self, unit: Unit, messages: Sequence[Message]) -> int:
+    async def publish(self, unit: Emission, messages: Sequence[Message]) -> int:
         connection = unit.native
-        assert isinstance(connection, sqlite3.Connection)
+        if not isinstance(connection, sqlite3.Connection):
+            refuse_large(messages, LARGEST_BYTES)
+            changed = await cast("_Changes", unit).change(SQL["publish"], [row_of(message) for message in messages])
+            return len(messages) - changed
         before, absorbed = append(connection, messages)
 
         def committed() -> None:

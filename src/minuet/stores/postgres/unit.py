@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from minuet.databases.borrowed import Sending
 from minuet.databases.encoding import given_back, octets, texts
 from minuet.databases.pipelining import Line
 from minuet.databases.postgres import CHANNEL, ELSEWHERE, Committed, PostgresDatabase
@@ -20,14 +21,12 @@ from minuet.stores.postgres.transaction import PostgresTransaction
 
 
 class PostgresUnit:
-    """One transaction, with the store's tables by subject. When `adopted`, it is the caller's."""
+    """One transaction, with the store's tables by subject. When `adopted`, who opened it commits it."""
 
     def __init__(self, line: Line, database: PostgresDatabase, *, adopted: bool = False) -> None:
         self.line = line
         self.native: psycopg.AsyncConnection[Any] = line.connection
         self._adopted = adopted
-        if adopted and line.idle and not line.busy:
-            line.post("BEGIN")
         self.transaction = PostgresTransaction(line, database.answers)
         self.inbox = PostgresInbox(line)
         self.outbox = PostgresOutbox(line, self.wake_others)
@@ -89,7 +88,7 @@ def _in_two(identities: Sequence[tuple[str, str]]) -> tuple[bytes, bytes]:
 class PostgresOutbox:
     """What this database's services owe a broker elsewhere."""
 
-    def __init__(self, line: Line, wake_others: Callable[[], None]) -> None:
+    def __init__(self, line: Sending, wake_others: Callable[[], None]) -> None:
         self._line = line
         self._wake_others = wake_others
 
@@ -107,7 +106,6 @@ class PostgresOutbox:
             at,
         )
         self._wake_others()
-        await self._line.hand_back()
 
 
 class PostgresCounters:

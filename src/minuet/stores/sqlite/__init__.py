@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
@@ -12,17 +10,18 @@ import msgspec
 from minuet.databases.examination import examine, refuse_read_only, refuse_stranger
 from minuet.databases.sqlite import Database, Row, SqlitePlace
 from minuet.databases.statements import split
-from minuet.errors import StoreUnavailable
 from minuet.ports.examined import Examined
 from minuet.ports.store import (
     DeadLetter,
     DeadLetterFilter,
     DeadLetterHead,
+    Emission,
     Owed,
     ParkedFilter,
     Standing,
     StoreCapabilities,
 )
+from minuet.stores.sqlite.adopting import SqliteAdoption
 from minuet.stores.sqlite.rows import SQL, dead_letter_of, head_of, message_of, standing_of, text_of
 from minuet.stores.sqlite.unit import SqliteScope, SqliteUnit
 
@@ -38,6 +37,7 @@ class SqliteStore:
 
     def __init__(self, path: str | None, *, synchronous: str = "FULL") -> None:
         self.database = Database(path, synchronous=synchronous)
+        self._adoption = SqliteAdoption(self.database)
 
     @classmethod
     def from_url(cls, url: str) -> SqliteStore:
@@ -62,21 +62,10 @@ class SqliteStore:
     def transaction(self, *, alone: bool = False) -> SqliteScope:
         return SqliteScope(self.database, alone=alone)
 
-    def adopt(self, native: Any) -> SqliteUnit:
-        if not isinstance(native, sqlite3.Connection):
-            raise StoreUnavailable(
-                f"emit(tx=...) was given a {type(native).__qualname__}, and this service keeps its events in SQLite "
-                f"({self.database.path}). Give it the sqlite3.Connection that your transaction is on."
-            )
+    async def adopt(self, native: Any, *, sync: bool = False) -> Emission:
         if self.database.path is None and native is self.database.queue.connection:
-            return SqliteUnit(native, self.database)
-        files = [str(row[2]) for row in native.execute("PRAGMA database_list") if row[1] == "main"]
-        if self.database.path is None or not files[0] or not os.path.samefile(files[0], self.database.path):
-            raise StoreUnavailable(
-                f"emit(tx=...) was given a connection to {files[0] or 'a database in memory'}, and this service keeps "
-                f"its events in {self.database.path or 'memory'}. One transaction cannot span two databases."
-            )
-        return SqliteUnit(native, self.database)
+            return SqliteUnit(self.database.queue.connection, self.database)
+        return await self._adoption.adopt(native, sync=sync)
 
     def listen(self, wake: Callable[[], None]) -> None:
         self.database.listen(wake)

@@ -102,11 +102,13 @@ class SqliteOutbox:
         self._wake_others = wake_others
 
     async def owe(self, messages: Sequence[Message], at: float) -> None:
-        self._connection.executemany(
-            SQL["outbox_owe"],
-            [(m.topic, m.key, m.id, m.source, headers_text(m.headers), m.body, at) for m in messages],
-        )
+        self._connection.executemany(SQL["outbox_owe"], owed_rows(messages, at))
         self._wake_others()
+
+
+def owed_rows(messages: Sequence[Message], at: float) -> list[tuple[object, ...]]:
+    """Messages as rows of the outbox."""
+    return [(m.topic, m.key, m.id, m.source, headers_text(m.headers), m.body, at) for m in messages]
 
 
 class SqliteCounters:

@@ -207,7 +207,8 @@ class HoldsWhatItShows(HonestMemoryStore):
 
 
 class _AdoptingAnything(LyingStore):
-    def adopt(self, native: object) -> object:
+    async def adopt(self, native: object, *, sync: bool = False) -> object:
+        del sync
         return LyingUnit(native, self)
 
 

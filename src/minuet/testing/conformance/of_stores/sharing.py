@@ -95,9 +95,9 @@ class Sharing(StoreBench):
         store = await self.drained()
         never, always = self.message("Topic", 1), self.message("Topic", 2)
         async with rolled_back(store) as unit:
-            await store.adopt(unit.native).outbox.owe([never], NOW)
+            await (await store.adopt(unit.native)).outbox.owe([never], NOW)
         async with store.transaction() as unit:
-            await store.adopt(unit.native).outbox.owe([always], NOW)
+            await (await store.adopt(unit.native)).outbox.owe([always], NOW)
         assert [row.message for row in await store.owed()] == [always]
 
     async def test_s19_what_is_no_connection_is_refused(self) -> None:
@@ -105,7 +105,7 @@ class Sharing(StoreBench):
         store = await self.store()
         for stranger in (None, "connection", object(), 7):
             with refused(StoreUnavailable, f"{stranger!r} was adopted as a connection"):
-                store.adopt(stranger)
+                await store.adopt(stranger)
 
     @requires("shared")
     async def test_s20_what_others_commit_wakes_who_listens(self) -> None:
