@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import signal
-from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Generator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -47,6 +47,7 @@ from minuet.runtime.starting import ObservedStart, Patience, Starting, provision
 from minuet.runtime.stopping import Stop
 from minuet.runtime.system import SystemChance, SystemClock, SystemIds, end_process_after
 from minuet.runtime.transactional import TransactionalLane
+from minuet.runtime.unawaited import unawaited
 from minuet.runtime.worker import Worker
 from minuet.runtime.writing import MessageWriter
 from minuet.service.provider import Provider
@@ -145,6 +146,14 @@ class App:
         chosen = self._chosen(services)
         self.check(services)
         async with self._opened(chosen, starting):
+            yield self
+
+    @contextmanager
+    def emitting(self) -> Generator[App]:
+        """Services may emit by `emit_sync`, in transactions of their callers. For a program that awaits nothing."""
+        services = {service: extract((service,), self.workflows) for service in self.services}
+        owners = owners_of(self.services)
+        with unawaited(services, *self._adapters(), owners=owners, clock=self.clock, ids=self.ids):
             yield self
 
     async def settled(self) -> None:
