@@ -1,22 +1,31 @@
 """The whole shop on one SQLite file: whatever comes in, the books balance at the end."""
 
 import asyncio
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from minuet.examples.order_fulfilment import app as shop
 from minuet.examples.order_fulfilment import generate, payments
 from minuet.examples.order_fulfilment.audit import Audit, audit, expect
-from minuet.examples.order_fulfilment.books import progress, progress_of, read_books
+from minuet.examples.order_fulfilment.books import BOOKS, PROGRESS, effects_of, progress_of
 from minuet.examples.order_fulfilment.events import InvoiceReceived
 from minuet.examples.order_fulfilment.feed import feed
 from minuet.examples.order_fulfilment.input import COLUMNS, SHIPPED, invoices
 from minuet.examples.order_fulfilment.settings import Settings
 from tests.examples.finish import Finish
 from tests.examples.test_order_fulfilment_audit import CALM, days
+
+
+def look(database: Path, query: str) -> list[tuple[Any, ...]]:
+    """What a query finds in a file, on a connection of its own."""
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(query).fetchall()
 
 
 def fulfil(
@@ -29,7 +38,7 @@ def fulfil(
     database = directory / "shop.db"
     expectation = expect(files, settings)
     due = progress_of(expectation.effects)
-    finish = Finish(lambda seen: seen.dead >= expectation.dead_letters and progress(database) == due)
+    finish = Finish(lambda seen: seen.dead >= expectation.dead_letters and dict(look(database, PROGRESS)) == due)
 
     async def run() -> None:
         url = f"sqlite:///{database}"
@@ -41,7 +50,7 @@ def fulfil(
             await finish.wait()
 
     asyncio.run(run())
-    return audit(expectation, read_books(database), finish.dead)
+    return audit(expectation, effects_of(look(database, BOOKS)), finish.dead)
 
 
 def test_a_day_with_every_kind_of_trouble_balances(tmp_path: Path) -> None:

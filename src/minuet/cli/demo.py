@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -17,9 +18,10 @@ from rich.console import Console
 from rich.text import Text
 
 from minuet.app import App
-from minuet.demo.plan import DemoFailed, Plan, url_of
+from minuet.demo.plan import PLAN, Plan, url_of
 from minuet.demo.play import Played, play
 from minuet.demo.verdict import Verdict
+from minuet.errors import MinuetError
 from minuet.examples.order_fulfilment.generate import MOST_ORDERS, write
 from minuet.examples.order_fulfilment.input import SHIPPED
 from minuet.examples.order_fulfilment.settings import Settings
@@ -37,6 +39,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object last, 
 Directory = Annotated[
     Path | None, typer.Option("--dir", help="Where the SQLite file stays; by default a new temporary directory.")
 ]
+BrokerUrl = Annotated[str | None, typer.Option("--broker", metavar="URL", help="By default where the store is.")]
+StoreUrl = Annotated[str | None, typer.Option("--store", metavar="URL", help="By default a SQLite file in --dir.")]
 
 
 @demo.callback()
@@ -75,14 +79,21 @@ def order(
     shortage: Annotated[float | None, typer.Option(min=0, max=1, help="Share of orders short of stock.")] = None,
     kills: Annotated[int, typer.Option(min=0, help="How many processes are killed (kill -9).")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes for each service.")] = 1,
+    broker: BrokerUrl = None,
+    store: StoreUrl = None,
     directory: Directory = None,
     as_json: Json = False,
 ) -> None:
     """A shop's orders through five services, each in its own process; the books are audited at the end.
 
     Exit status 0 only if every penny and every unit is accounted for.
+
+    On a server the run has a place of its own: a schema of PostgreSQL, a prefix of all names on Kafka and RabbitMQ.
+    With --dir it is kept, and the directory's plan.json names it; without, it is removed once the books balance. A URL
+    that names its place (?schema=, ?prefix=) must name one where no run has been, and that one stays.
     """
     from minuet.demo.order import run_fleet
+    from minuet.demo.places import own
 
     console = console_for(as_json)
     files = [*(orders or ()), *(more or ())]
@@ -98,12 +109,25 @@ def order(
     at = place(directory)
     if generate is not None:
         files = [at / "generated.csv"]
-    plan = Plan(directory=at, files=tuple(files or [SHIPPED]), settings=settings, kills=kills, workers=workers)
-    if generate is not None and not plan.database.exists():
+    name = f"minuet_demo_{secrets.token_hex(4)}"
+    plan = Plan(
+        directory=at,
+        files=tuple(files or [SHIPPED]),
+        settings=settings,
+        kills=kills,
+        workers=workers,
+        broker=own(broker or store or "", name),
+        store=own(store or "", name),
+    )
+    made = () if directory is not None else tuple(url for url in (plan.broker, plan.store) if name in url)
+    check_places(plan)
+    if generate is not None and plan.used is None:
         at.mkdir(parents=True, exist_ok=True)
         write(files[0], generate, settings.seed)
     verdict = run_order(plan, console, run_fleet)
-    finish(verdict, plan, console, as_json)
+    if verdict.balanced:
+        forget(made)
+    finish(verdict, plan, console, as_json, gone=verdict.balanced and bool(made))
     raise typer.Exit(verdict.status)
 
 
@@ -185,6 +209,23 @@ def run_order(
         return attempt(lambda: asyncio.run(run(plan, show)))
 
 
+def check_places(plan: Plan) -> None:
+    """Refuse places on servers that cannot be reached, or where an earlier run has been."""
+    from minuet.demo.places import refuse_used
+    from minuet.examples.order_fulfilment.app import build
+
+    if plan.broker or plan.store:
+        app = attempt(lambda: build(plan.broker_url, plan.store_url), 2)
+        attempt(lambda: asyncio.run(refuse_used(app, plan.broker_url, plan.store_url)), 2)
+
+
+def forget(urls: Sequence[str]) -> None:
+    """Remove what this run has made on servers."""
+    from minuet.demo.places import remove
+
+    attempt(lambda: asyncio.run(remove(*urls)))
+
+
 def print_paths(console: Console, plan: Plan) -> None:
     """Tell which ways the instances took, and how many went each."""
     from minuet.demo.order import instances_of
@@ -194,12 +235,15 @@ def print_paths(console: Console, plan: Plan) -> None:
         console.print(f"{number:>5} x  {path}", highlight=False, soft_wrap=True)
 
 
-def finish(verdict: Verdict, plan: Plan, console: Console, as_json: bool) -> None:
+def finish(verdict: Verdict, plan: Plan, console: Console, as_json: bool, *, gone: bool = False) -> None:
     """Print the table and, for programs, the object."""
     from minuet.demo.report import print_verdict
 
     print_verdict(console, verdict)
-    say_where(console, plan.database)
+    if not plan.broker and not plan.store:
+        say_where(console, plan.database)
+    elif not gone:
+        say_places(console, plan)
     if as_json:
         say_json(verdict.fields())
 
@@ -208,6 +252,21 @@ def say_where(console: Console, database: Path) -> None:
     """Tell where the file is, for whoever wants to look."""
     console.print(
         Text(f"\nEverything is in {database}: `minuet trace` and `minuet dlq` read it.", "dim"), soft_wrap=True
+    )
+
+
+def say_places(console: Console, plan: Plan) -> None:
+    """Tell where broker and store are, for whoever wants to look."""
+    from minuet.demo.places import told
+
+    places = " and ".join(dict.fromkeys((told(plan.broker_url), told(plan.store_url))))
+    console.print(
+        Text(
+            f"\nEverything is in {places}: `minuet trace` and `minuet dlq` read it with the --broker and --store that "
+            f"{plan.directory / PLAN} names.",
+            "dim",
+        ),
+        soft_wrap=True,
     )
 
 
@@ -245,7 +304,7 @@ def attempt(act: Callable[[], T], status: int = 1) -> T:
     """Do it; what fails on purpose is told in a sentence, with this exit status."""
     try:
         return act()
-    except DemoFailed as error:
+    except MinuetError as error:
         fail(str(error), status)
     except KeyboardInterrupt:
         fail("Interrupted; every process is stopped.", 130)

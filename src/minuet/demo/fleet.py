@@ -7,15 +7,19 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from minuet.demo.member import READY
-from minuet.demo.plan import DemoFailed
+from minuet.demo.member import BROKER, READY, STORE
+from minuet.demo.plan import DemoFailed, Plan
 from minuet.examples.order_fulfilment.events import InvoiceReceived
 
+BROUGHT_BACK_SECONDS = 45.0
+"""How long a process is tried to be brought back that cannot start, because a server is away."""
+PAUSE_SECONDS = 0.5
 STOP_SECONDS = 20
 """How long a process may take to stop when it is told to, before it is killed."""
 
@@ -23,7 +27,8 @@ STOP_SECONDS = 20
 class Member:
     """One process and those that come after it when it is killed.
 
-    What it writes to its error output goes to `log`; `lives` counts how often it was started.
+    What it writes to its error output goes to `log`; `lives` counts how often it was started. One that was killed and
+    cannot start, since a server is away, is started until it can.
     """
 
     def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
@@ -36,6 +41,8 @@ class Member:
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._returning: asyncio.Task[None] | None = None
+        self._away_since: float | None = None
         self._expected_to_end = False
 
     def __repr__(self) -> str:
@@ -50,6 +57,10 @@ class Member:
     async def start(self) -> None:
         """Begin a life. It is ready when it says so."""
         self.lives += 1
+        self._away_since = None
+        await self._begin()
+
+    async def _begin(self) -> None:
         self._expected_to_end = False
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -64,7 +75,7 @@ class Member:
 
     async def kill(self) -> None:
         """End it as a power cut would, and wait until it is gone."""
-        self._expected_to_end = True
+        self._expect_its_end()
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         await self._gone()
@@ -73,7 +84,7 @@ class Member:
         """Ask it to stop, and kill it if it does not."""
         if self._process is None:
             return
-        self._expected_to_end = True
+        self._expect_its_end()
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -81,6 +92,11 @@ class Member:
                 await self._gone()
         except TimeoutError:
             await self.kill()
+
+    def _expect_its_end(self) -> None:
+        self._expected_to_end = True
+        if self._returning is not None:
+            self._returning.cancel()
 
     async def _gone(self) -> None:
         self.ready.clear()
@@ -97,9 +113,23 @@ class Member:
             self.hear(word)
         status = await process.wait()
         if not self._expected_to_end:
-            self.ready.clear()
-            self.failure = f"The process of {self.name} ended by itself with status {status}. {last_words(self._log)}"
+            self._ended(status)
         self.hear("")
+
+    def _ended(self, status: int) -> None:
+        """It ended by itself: a failure, unless it has come back after a kill and never got so far as to work."""
+        now = time.monotonic()
+        was_ready = self.ready.is_set()
+        self.ready.clear()
+        self._away_since = now if self._away_since is None else self._away_since
+        if was_ready or self.lives == 1 or now - self._away_since > BROUGHT_BACK_SECONDS:
+            self.failure = f"The process of {self.name} ended by itself with status {status}. {last_words(self._log)}"
+        else:
+            self._returning = asyncio.create_task(self._return(), name=f"bring back {self.name}")
+
+    async def _return(self) -> None:
+        await asyncio.sleep(PAUSE_SECONDS)
+        await self._begin()
 
     def hear(self, word: str) -> None:
         """It said this; nothing, when it ended."""
@@ -146,17 +176,17 @@ class Feeder(Member):
 class Fleet:
     """The feeder and the processes of all services, in this order."""
 
-    def __init__(
-        self, services: Sequence[str], workers: int, url: str, environment: Mapping[str, str], logs: Path
-    ) -> None:
+    def __init__(self, services: Sequence[str], plan: Plan) -> None:
+        environment = {**plan.settings.to_environment(), BROKER: plan.broker_url, STORE: plan.store_url}
+        logs, workers = plan.directory, plan.workers
         self.kills = 0
-        self.feeder = Feeder("feeder", ["minuet.demo.feeder", url], environment, logs / "feeder.log")
+        self.feeder = Feeder("feeder", ["minuet.demo.feeder"], environment, logs / "feeder.log")
         self.members: tuple[Member, ...] = (
             self.feeder,
             *(
                 Member(
                     service if workers == 1 else f"{service} {number}",
-                    ["minuet.demo.member", service, url],
+                    ["minuet.demo.member", service],
                     environment,
                     logs / f"{service}.log",
                 )

@@ -1,7 +1,7 @@
-"""One service in a process of its own: `python -m minuet.demo.member SERVICE URL`.
+"""One service in a process of its own: `python -m minuet.demo.member SERVICE`.
 
 It says `ready` on its output, works until it is told to stop (SIGTERM), killed, or left alone by whoever started
-it (the end of its input). How the shop's world behaves stands in the environment.
+it (the end of its input). Where broker and store are and how the shop's world behaves stands in the environment.
 """
 
 from __future__ import annotations
@@ -11,16 +11,23 @@ import os
 import signal
 import sys
 
-from minuet.app import run_loop
+from minuet.app import App, run_loop
 from minuet.examples.order_fulfilment.app import build
 
 READY = "ready"
+BROKER, STORE = "MINUET_DEMO_BROKER", "MINUET_DEMO_STORE"
+"""The variables that name the URLs, which may carry passwords: other users see a process's arguments."""
 
 
-async def serve(service: str, url: str) -> None:
+def shop() -> App:
+    """The shop where the environment says."""
+    return build(os.environ[BROKER], os.environ[STORE])
+
+
+async def serve(service: str) -> None:
     """Run one service of the shop."""
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), left_alone)
-    await build(url, url).serve([service], started=lambda: say(READY))
+    await shop().serve([service], started=lambda: say(READY))
 
 
 def left_alone() -> None:
@@ -36,4 +43,4 @@ def say(word: str) -> None:
 
 
 if __name__ == "__main__":
-    run_loop(serve(*sys.argv[1:3]))
+    run_loop(serve(sys.argv[1]))

@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from itertools import islice
 
 from minuet.demo.fleet import Feeder, Fleet
-from minuet.demo.paths import instances
+from minuet.demo.paths import instances, logged
 from minuet.demo.plan import Plan
-from minuet.demo.settling import opened
+from minuet.demo.settling import Settling, opened
 from minuet.demo.strikes import Strike, strikes
 from minuet.demo.verdict import Verdict, judge
 from minuet.demo.watch import Glance, Watch
@@ -29,27 +30,27 @@ async def run_fleet(plan: Plan, show: Callable[[Glance], None]) -> Verdict:
     """Run every service in processes of its own, and kill some of them. Raises DemoFailed."""
     started = time.monotonic()
     expectation = expect(plan.files, plan.settings)
-    app = build(plan.url, plan.url, plan.settings)
-    async with opened(app, plan.url) as settling:
-        watch = Watch(plan.database, settling, expectation, show)
+    app = build(plan.broker_url, plan.store_url, plan.settings)
+    async with opened(app, plan.broker_url, plan.store_url) as settling:
+        watch = Watch(settling, expectation, show)
         services = [service.name for service in app.services]
-        fleet = Fleet(services, plan.workers, plan.url, plan.settings.to_environment(), plan.directory)
+        fleet = Fleet(services, plan)
         async with fleet.running():
             feeding = asyncio.create_task(Feeding(plan, fleet, watch).run(), name="feeding")
             try:
                 await watch.until_settled(feeding, fleet.check)
             finally:
                 feeding.cancel()
-        return await judge(plan, settling, expectation, fleet.kills, time.monotonic() - started)
+        return await judge(settling, expectation, fleet.kills, time.monotonic() - started)
 
 
 async def run_alone(plan: Plan, show: Callable[[Glance], None]) -> Verdict:
     """Run everything in this process, without a kill. Raises DemoFailed."""
     started = time.monotonic()
     expectation = expect(plan.files, plan.settings)
-    app = build(plan.url, plan.url, plan.settings)
-    async with opened(app, plan.url) as settling:
-        watch = Watch(plan.database, settling, expectation, show)
+    app = build(plan.broker_url, plan.store_url, plan.settings)
+    async with opened(app, plan.broker_url, plan.store_url) as settling:
+        watch = Watch(settling, expectation, show)
 
         async def hand_over() -> None:
             async for fed in feed(invoices(plan.files), together=16):
@@ -57,12 +58,13 @@ async def run_alone(plan: Plan, show: Callable[[Glance], None]) -> Verdict:
                 await watch.room(64)
 
         async with app.running():
+            watch.begun.set()
             feeding = asyncio.create_task(hand_over(), name="feeding")
             try:
                 await watch.until_settled(feeding)
             finally:
                 feeding.cancel()
-        return await judge(plan, settling, expectation, 0, time.monotonic() - started)
+        return await judge(settling, expectation, 0, time.monotonic() - started)
 
 
 class Feeding:
@@ -85,6 +87,7 @@ class Feeding:
         """Feed everything, and strike as often as is planned."""
         for member in self._fleet.members:
             await member.ready.wait()
+        self._watch.begun.set()
         for batch, due in self._slices():
             await self._hand_over(batch, due)
             await self._watch.room(self._ahead)
@@ -125,15 +128,20 @@ class Feeding:
         self._watch.lives = {member.name: member.lives for member in self._fleet.members}
 
 
+def opened_again(plan: Plan) -> AbstractAsyncContextManager[Settling]:
+    """Look at what an earlier run left."""
+    return opened(build(plan.broker_url, plan.store_url), plan.broker_url, plan.store_url)
+
+
 async def audit_again(plan: Plan) -> Verdict:
     """Judge the file of an earlier run as it is now."""
     started = time.monotonic()
     expectation = expect(plan.files, plan.settings)
-    async with opened(build(plan.url, plan.url), plan.url) as settling:
-        return await judge(plan, settling, expectation, plan.kills, time.monotonic() - started)
+    async with opened_again(plan) as settling:
+        return await judge(settling, expectation, plan.kills, time.monotonic() - started)
 
 
 async def instances_of(plan: Plan) -> dict[str, tuple[str, ...]]:
     """The events of each instance of an earlier run, by name and in order."""
-    async with opened(build(plan.url, plan.url), plan.url) as settling:
-        return instances(await settling.events())
+    async with opened_again(plan) as settling:
+        return instances(await logged(settling))

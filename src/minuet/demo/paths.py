@@ -4,8 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
-from minuet.demo.settling import Event
+from minuet.databases.statements import load
+from minuet.demo.settling import Settling
+
+SQL = load("minuet.demo", "paths.sql")
+
+
+class Event(NamedTuple):
+    """One event of the log by its ids."""
+
+    id: str
+    topic: str
+    correlation_id: str
+    causation_id: str | None
+
+
+async def logged(settling: Settling) -> list[Event]:
+    """The whole log, in its order, where broker and store are one database."""
+    return [Event(*row) for row in await settling.read(SQL["events"])]
 
 
 def instances(events: Iterable[Event]) -> dict[str, tuple[str, ...]]:

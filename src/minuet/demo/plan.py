@@ -1,4 +1,4 @@
-"""What is to run, where, and how often something is killed. It stays beside the file that the run leaves behind."""
+"""What is to run, where, and how often something is killed. It stays in the directory that the run leaves behind."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from minuet.errors import MinuetError
 from minuet.examples.order_fulfilment.input import lines
 from minuet.examples.order_fulfilment.settings import Settings
 
+PLAN = "plan.json"
+
 
 class DemoFailed(MinuetError):
     """The demo cannot start or cannot go on; the message says why, to a person."""
@@ -23,6 +25,7 @@ class Plan:
 
     `files` hold the invoices, `settings` how the shop's world behaves. `workers` is the number of processes of
     each service, `kills` how many processes are killed on the way. The settings' seed decides about all chance.
+    Without a URL, `broker` and `store` are one SQLite file in the directory.
     """
 
     directory: Path
@@ -30,40 +33,57 @@ class Plan:
     settings: Settings
     kills: int = 0
     workers: int = 1
+    broker: str = ""
+    store: str = ""
 
     @property
     def database(self) -> Path:
-        """The one SQLite file, log and tables in one."""
+        """The SQLite file of whichever has no URL."""
         return self.directory / "orders.db"
 
     @property
-    def url(self) -> str:
-        """The file as broker and store, the same for processes in any working directory."""
-        return url_of(self.database)
+    def broker_url(self) -> str:
+        """The broker's, the same for processes in any working directory."""
+        return self.broker or url_of(self.database)
+
+    @property
+    def store_url(self) -> str:
+        """The store's."""
+        return self.store or url_of(self.database)
+
+    @property
+    def used(self) -> Path | None:
+        """What an earlier run left in the directory, None if there was none."""
+        left = (self.database, self.directory / PLAN if self.broker or self.store else self.database)
+        return next((file for file in left if file.exists()), None)
 
     def save(self) -> None:
-        """Write the plan beside the file. Raises DemoFailed if an earlier run is there."""
-        if self.database.exists():
+        """Write the plan into the directory. Raises DemoFailed if an earlier run is there."""
+        if self.used is not None:
             raise DemoFailed(
-                f"{self.directory} already holds the orders.db of an earlier run, whose orders and these would mix. "
-                "Give another --dir, or remove that one."
+                f"{self.directory} already holds the {self.used.name} of an earlier run, whose orders and these would "
+                "mix. Give another --dir, or remove that one."
             )
         for file in self.files:
             check(file)
         self.directory.mkdir(parents=True, exist_ok=True)
+        plan = self.directory / PLAN
+        plan.touch(mode=0o600)  # URLs may carry passwords
         values = {
             "files": [str(file.resolve()) for file in self.files],
             "settings": asdict(self.settings),
             "kills": self.kills,
             "workers": self.workers,
+            "broker": self.broker,
+            "store": self.store,
         }
-        (self.directory / "plan.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        plan.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, directory: Path) -> Plan:
         """Read the plan of an earlier run. Raises DemoFailed if there was none."""
         try:
-            values = json.loads((directory / "plan.json").read_text(encoding="utf-8"))
+            values = json.loads((directory / PLAN).read_text(encoding="utf-8"))
         except OSError as error:
             raise DemoFailed(f"No run of `minuet demo order` left its plan in {directory}: {error.strerror}.") from None
         return cls(
@@ -72,6 +92,8 @@ class Plan:
             settings=Settings(**values["settings"]),
             kills=values["kills"],
             workers=values["workers"],
+            broker=values["broker"],
+            store=values["store"],
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from minuet.app import App
-from minuet.demo.paths import instances
+from minuet.demo.paths import instances, logged
 from minuet.demo.plan import DemoFailed
 from minuet.demo.settling import opened
 from minuet.demo.watch import STALL_SECONDS
@@ -28,7 +28,7 @@ class Played(NamedTuple):
 
 async def play(app: App, url: str, begin: Callable[[App], Awaitable[None]]) -> Played:
     """Let an example's world begin, and run all of its services until nothing is left to do."""
-    async with opened(app, url) as settling:
+    async with opened(app, url, url) as settling:
         await begin(app)
         async with app.running():
             until = time.monotonic() + STALL_SECONDS
@@ -37,7 +37,7 @@ async def play(app: App, url: str, begin: Callable[[App], Awaitable[None]]) -> P
                     raise DemoFailed(f"It did not end. Still awaited: {'; '.join(map(str, waiting))}.")
                 await asyncio.sleep(LOOK_SECONDS)
         return Played(
-            instances(await settling.events()),
+            instances(await logged(settling)),
             [(d.correlation_id or "?", d.consumer, d.error) for d in await settling.dead_letters()],
             await settling.count("retries"),
             await settling.count("duplicates_absorbed"),

@@ -1,26 +1,23 @@
-"""What services on one SQLite file have yet to do, read from the file itself."""
+"""What services have yet to do, wherever they run: asked of their broker and their store, from outside."""
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, cast
 
 from minuet.app import App
-from minuet.brokers.sqlite import SqliteBroker
-from minuet.choreography.manifest import WorkflowEntry, names
-from minuet.databases.statements import load
-from minuet.ports.store import DeadLetter, DeadLetterFilter
-from minuet.stores.sqlite import SqliteStore
+from minuet.config import open_broker, open_store
+from minuet.ports.broker import Broker
+from minuet.ports.store import DeadLetterFilter, DeadLetterHead, ParkedFilter, Store
 
-SQL = load("minuet.demo", "settling.sql")
-EVERY = 1_000_000_000
-"""How many dead letters are listed at most: all there are."""
+MOST_PARKED = 1000
+"""How many parked deliveries are looked at; with more of them, enough is left to do."""
 
 
 class Waiting(NamedTuple):
-    """A reaction that is not done: with events of the log that it has not taken, or with parked deliveries."""
+    """A reaction that is not done: with events of the broker that it has not taken, or with parked deliveries."""
 
     consumer: str
     unread: int
@@ -32,87 +29,90 @@ class Waiting(NamedTuple):
         return f"{self.consumer} has {self.unread} events to take and {self.parked} taken ones to settle"
 
 
-class Event(NamedTuple):
-    """One event of the log by its ids."""
+class Readable(Protocol):
+    """A database that a store lives in."""
 
-    id: str
-    topic: str
-    correlation_id: str
-    causation_id: str | None
+    async def read(self, sql: str, /) -> Sequence[Sequence[Any]]:
+        """Run a query on what is committed."""
+        ...
 
 
 class Settling:
-    """Answers from one file, for an app whose services run wherever they run."""
+    """Answers for an app whose services run wherever they run.
 
-    def __init__(self, app: App, store: SqliteStore) -> None:
-        manifest = app.manifest
-        self._consumers = [reaction.id for reaction in manifest.reactions]
-        self._workflows = manifest.workflows
+    Not every broker shows what is still to be taken from it. Then `complete` is false, and only what services have
+    done tells whether they are done.
+    """
+
+    def __init__(self, app: App, broker: Broker | None, store: Store) -> None:
+        self._consumers = [reaction.id for reaction in app.manifest.reactions]
+        self._broker = broker
         self._store = store
 
     def __repr__(self) -> str:
         return f"<Settling of {', '.join(self._consumers)}>"
 
+    @property
+    def complete(self) -> bool:
+        """Whether `waiting` knows of everything that is to be done."""
+        return self._broker is not None
+
     async def pulse(self) -> Sequence[object]:
-        """Numbers of which at least one changes whenever anything happens. Cheap."""
-        [row] = await self._store.database.read(SQL["pulse"])
-        return row
+        """Values of which at least one changes while retries go on, whatever services' own tables say."""
+        parked = await self._store.parked(ParkedFilter(unsettled=True), MOST_PARKED)
+        return (
+            await self._store.counts(),
+            [(standing.delivery.id, standing.delivery.attempts, standing.state) for standing in parked],
+        )
 
     async def waiting(self) -> list[Waiting]:
-        """Every reaction that is not done, at one moment; none, and nothing more will happen by itself."""
-        found: dict[str, Waiting] = {}
-        owed = 0
-        for consumer, unread, parked, outbox in await self._store.database.read(SQL["waiting"]):
-            found[str(consumer)] = Waiting(str(consumer), _int(unread), _int(parked))
-            owed = _int(outbox)
-        awaited = [found.get(consumer, Waiting(consumer, -1, 0)) for consumer in self._consumers]
-        unsettled = [one for one in awaited if one.unread or one.parked]
+        """Every reaction that is not done; none, and nothing more will happen by itself.
+
+        It looks in the order in which events move. What moves on from behind this look has left its effect meanwhile.
+        """
+        owed = len(await self._store.owed())
+        behind = dict.fromkeys(self._consumers, 0)
+        if self._broker is not None:
+            groups = {progress.group.name: progress.behind for progress in await self._broker.groups()}
+            behind = {name: groups.get(name, groups.get(name.partition(".")[0], -1)) for name in self._consumers}
+        parked = Counter(
+            standing.delivery.consumer
+            for standing in await self._store.parked(ParkedFilter(unsettled=True), MOST_PARKED)
+        )
+        found = [Waiting(name, unread, parked[name]) for name, unread in behind.items()]
+        unsettled = [one for one in found if one.unread or one.parked]
         return [*unsettled, Waiting("the outbox", owed, 0)] if owed else unsettled
 
-    async def unended(self) -> int:
-        """How many instances began and have not come to an end of their workflow."""
-        return sum([await self._unended(workflow) for workflow in self._workflows])
-
-    async def _unended(self, workflow: WorkflowEntry) -> int:
-        topics = {
-            "starts": json.dumps(sorted(names(workflow.starts))),
-            "ends": json.dumps(sorted(names(workflow.ends))),
-        }
-        [(number,)] = await self._store.database.read(SQL["open_instances"], topics)
-        return _int(number)
-
-    async def events(self) -> list[Event]:
-        """The whole log, in its order."""
-        return [
-            Event(str(event_id), str(topic), str(correlation), None if cause is None else str(cause))
-            for event_id, topic, correlation, cause in await self._store.database.read(SQL["events"])
-        ]
+    async def read(self, sql: str) -> Sequence[Sequence[Any]]:
+        """Run a query on the store's database, on a connection that is no service's."""
+        return await cast("Readable", self._store.database).read(sql)
 
     async def count(self, name: str) -> int:
         """A durable count of the runtime's (`retries`, `duplicates_absorbed`), over all services."""
         return sum(of_service.get(name, 0) for of_service in (await self._store.counts()).values())
 
-    async def dead_letters(self) -> list[DeadLetter]:
+    async def dead_letters(self) -> list[DeadLetterHead]:
         """Every dead letter, whatever its state."""
-        return await self._store.list_dead_letters(DeadLetterFilter(state=None), EVERY)
+        return await self._store.survey_dead_letters(DeadLetterFilter(state=None))
 
 
 @asynccontextmanager
-async def opened(app: App, url: str) -> AsyncGenerator[Settling]:
-    """Look into a file, which is created with what broker and store keep in it if it is not there yet."""
-    store, broker = SqliteStore.from_url(url), SqliteBroker.from_url(url)
-    broker.joined(store)  # one connection for both
-    await store.open()
+async def opened(app: App, broker: str, store: str) -> AsyncGenerator[Settling]:
+    """Look into a broker and a store; what they keep of their own is made if it is not there yet.
+
+    Raises BrokerUnavailable or StoreUnavailable.
+    """
+    at_store, at_broker = open_store(store), open_broker(broker)
+    at_broker.joined(at_store)  # one connection for both, where that is possible
+    await at_store.open()
     try:
-        await broker.open()
+        if not at_broker.capabilities.traceable:
+            yield Settling(app, None, at_store)
+            return
+        await at_broker.open()
         try:
-            yield Settling(app, store)
+            yield Settling(app, at_broker, at_store)
         finally:
-            await broker.close()
+            await at_broker.close()
     finally:
-        await store.close()
-
-
-def _int(value: object) -> int:
-    assert isinstance(value, int)
-    return value
+        await at_store.close()

@@ -4,37 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minuet.demo.plan import Plan
 from minuet.demo.settling import Settling
 from minuet.examples.order_fulfilment.audit import Audit, Expectation, audit
-from minuet.examples.order_fulfilment.books import read_books
+from minuet.examples.order_fulfilment.books import BOOKS, effects_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """How a run ended: the audit, and durable counts, which outlive the processes that were killed.
-
-    `unended` counts instances that began and never came to an end of their workflow.
-    """
+    """How a run ended: the audit, and durable counts, which outlive the processes that were killed."""
 
     audit: Audit
     retries: int
     dead_letters: int
     duplicates_absorbed: int
-    unended: int
     kills: int
     seconds: float
 
     @property
     def findings(self) -> tuple[str, ...]:
         """What does not balance, in sentences."""
-        if not self.unended:
-            return self.audit.findings
-        return (*self.audit.findings, f"{self.unended} orders or returns have no end.")
+        return self.audit.findings
 
     @property
     def balanced(self) -> bool:
-        """Whether the books balance to the penny and to the unit, and everything came to an end."""
+        """Whether the books balance to the penny and to the unit."""
         return not self.findings
 
     @property
@@ -69,15 +62,14 @@ class Verdict:
         }
 
 
-async def judge(plan: Plan, settling: Settling, expectation: Expectation, kills: int, seconds: float) -> Verdict:
+async def judge(settling: Settling, expectation: Expectation, kills: int, seconds: float) -> Verdict:
     """Read the books of a run that is over, and compare."""
     dead_letters = len(await settling.dead_letters())
     return Verdict(
-        audit=audit(expectation, read_books(plan.database), dead_letters),
+        audit=audit(expectation, effects_of(await settling.read(BOOKS)), dead_letters),
         retries=await settling.count("retries"),
         dead_letters=dead_letters,
         duplicates_absorbed=await settling.count("duplicates_absorbed"),
-        unended=await settling.unended(),
         kills=kills,
         seconds=seconds,
     )

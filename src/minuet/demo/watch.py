@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from minuet.demo.plan import DemoFailed
 from minuet.demo.settling import Settling
 from minuet.examples.order_fulfilment.audit import Expectation
-from minuet.examples.order_fulfilment.books import progress, progress_of
+from minuet.examples.order_fulfilment.books import PROGRESS, progress_of
 
 LOOK_SECONDS = 0.1
 STALL_SECONDS = 60.0
 """How long nothing may happen while something is awaited."""
+LOST_SECONDS = 20.0
+"""How long nothing may happen where a broker does not show what it still has; what is missing then is lost."""
 
 
 class Glance(NamedTuple):
@@ -38,11 +40,13 @@ class Glance(NamedTuple):
 
 
 class Watch:
-    """Looks at the file a few times a second; whoever runs the services tells it what is fed and killed."""
+    """Looks at broker and store a few times a second; whoever runs the services tells it what is fed and killed.
+
+    `begun` is set once every service has started, and so has its tables.
+    """
 
     def __init__(
         self,
-        database: Path,
         settling: Settling,
         expectation: Expectation,
         show: Callable[[Glance], None],
@@ -54,35 +58,45 @@ class Watch:
         self.fed = 0
         self.kills = 0
         self.lives: Mapping[str, int] = {}
-        self._database = database
+        self.begun = asyncio.Event()
         self._settling = settling
         self._due = progress_of(effects)
         self._show = show
         self._stall_seconds = stall_seconds
         self._share = 0.0
+        self._done: Mapping[str, int] = {}
         self._pulse: Sequence[object] = ()
         self._changed_at = time.monotonic()
         self._looked = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"<Watch of {self._database.name}, {self.fed} of {self.invoices} fed>"
+        return f"<Watch of {self._settling!r}, {self.fed} of {self.invoices} fed>"
 
     async def until_settled(self, feeding: asyncio.Task[None], check: Callable[[], None] = lambda: None) -> None:
         """Look on until all is fed and nothing is left to do. Raises DemoFailed if nothing happens for a minute.
 
-        `check` is called at each look and may raise.
+        `check` is called at each look and may raise. A server that is away is looked for again.
         """
         while True:
             started = time.monotonic()
             check()
-            quiet = not await self._look()
             if feeding.done():
                 feeding.result()
-                if quiet and not await self._settling.waiting():
+            try:
+                if self.begun.is_set() and not await self._look() and feeding.done() and await self._settled():
                     return
+            except Exception:  # whatever a client library raises while its server is away
+                logging.getLogger("minuet.demo").warning("Broker or store could not be asked.", exc_info=True)
             if started - self._changed_at > self._stall_seconds:
                 raise DemoFailed(await self._stalled())
             await asyncio.sleep(max(LOOK_SECONDS, 5 * (time.monotonic() - started)))
+
+    async def _settled(self) -> bool:
+        if await self._settling.waiting():
+            return False
+        if self._settling.complete or all(self._done[name] >= due for name, due in self._due.items()):
+            return not await self._look()
+        return time.monotonic() - self._changed_at > min(LOST_SECONDS, self._stall_seconds / 2)
 
     async def room(self, most: int) -> None:
         """Wait until the services are at most so many invoices behind what is fed."""
@@ -92,7 +106,8 @@ class Watch:
 
     async def _look(self) -> bool:
         """Look once, show it, and say whether anything has happened since the last look."""
-        pulse = (self.fed, self.kills, *await self._settling.pulse())
+        done = {str(service): int(number) for service, number in await self._settling.read(PROGRESS)}
+        pulse = (self.fed, self.kills, done, *await self._settling.pulse())
         happened = pulse != self._pulse
         if happened:
             self._pulse = pulse
@@ -100,20 +115,23 @@ class Watch:
         glance = Glance(
             fed=self.fed,
             invoices=self.invoices,
-            done=progress(self._database),
+            done=done,
             due=self._due,
             retries=await self._settling.count("retries"),
             duplicates_absorbed=await self._settling.count("duplicates_absorbed"),
             kills=self.kills,
             lives=self.lives,
         )
-        self._share = glance.share
+        self._share, self._done = glance.share, done
         self._show(glance)
         self._looked.set()
         return happened
 
     async def _stalled(self) -> str:
-        awaited = list(map(str, await self._settling.waiting()))
+        try:
+            awaited = list(map(str, await self._settling.waiting()))
+        except Exception as error:  # noqa: BLE001  # see above
+            return f"For {self._stall_seconds:.0f} seconds broker or store could not be asked: {error}"
         if self.fed < self.invoices:
             awaited.append(f"{self.invoices - self.fed} invoices are not fed")
         return f"Nothing has happened for {self._stall_seconds:.0f} seconds. Still awaited: {'; '.join(awaited)}."

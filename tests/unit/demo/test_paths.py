@@ -1,7 +1,6 @@
 """What became of each instance."""
 
-from minuet.demo.paths import instances, path, paths
-from minuet.demo.settling import Event
+from minuet.demo.paths import Event, instances, path, paths
 
 LOG = [
     Event("p1", "Placed", "1", None),

@@ -24,8 +24,9 @@ async def looked_on(directory: Path, services: tuple[str, ...]) -> list[Glance]:
     generate.write(file, 10, seed=1)
     url, settings, glances = url_of(database), Settings(), list[Glance]()
     app = build(url, url, settings)
-    async with opened(app, url) as settling, app.running(services):
-        watch = Watch(database, settling, expect([file], settings), glances.append, stall_seconds=2)
+    async with opened(app, url, url) as settling, app.running(services):
+        watch = Watch(settling, expect([file], settings), glances.append, stall_seconds=2)
+        watch.begun.set()
 
         async def hand_over() -> None:
             async for fed in feed(invoices([file])):

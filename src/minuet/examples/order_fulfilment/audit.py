@@ -157,3 +157,7 @@ def imbalances(books: Totals) -> Iterator[str]:
         )
     if books.cancelled != books.declined + books.short:
         yield f"{books.cancelled} orders cancelled, but {books.declined} declined and {books.short} short."
+    if books.orders != books.shipped + books.cancelled:
+        yield f"{books.orders} orders placed, but {books.shipped} shipped and {books.cancelled} cancelled."
+    if books.returns != books.refunded_returns:
+        yield f"{books.returns} returns came in, but {books.refunded_returns} were paid."

@@ -1,11 +1,9 @@
-"""The books: what the five services did, read from their own tables, one line for every effect."""
+"""The books: what the five services did, as queries on their own tables that run on every store, a row an effect."""
 
-import sqlite3
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Effect(NamedTuple):
@@ -55,41 +53,23 @@ SERVICE_OF = {
 """Whose effect it is, of each kind of which a reaction has one."""
 
 
-def read_books(file: Path) -> Counter[Effect]:
-    """Read every effect from the services' tables in an SQLite file, and how often it stands there."""
-    with closing(reader(file)) as connection:
-        query = " UNION ALL ".join([*EFFECTS.values(), DETAILS])
-        return Counter(map(Effect._make, connection.execute(query)))
+BOOKS = " UNION ALL ".join([*EFFECTS.values(), DETAILS])
+"""The query for all effects, each as often as it stands there."""
+
+PROGRESS = " UNION ALL ".join(
+    f"SELECT '{service}', count(*) FROM ({query}) AS {service}"  # noqa: S608  # a query of our own, from above
+    for service, query in EFFECTS.items()
+)
+"""The query for the number of each service's reactions that have had their effect. Cheap enough for a few a second."""
 
 
-def progress(file: Path) -> dict[str, int]:
-    """Count, for each service, the reactions that have had their effect.
-
-    It is cheap enough to ask a few times a second. A service that has not started yet, and so has no tables,
-    counts 0.
-    """
-    counts = dict.fromkeys(EFFECTS, 0)
-    if not file.exists():
-        return counts
-    with closing(reader(file)) as connection:
-        for service, query in EFFECTS.items():
-            try:
-                (counts[service],) = connection.execute(
-                    f"SELECT count(*) FROM ({query})"  # noqa: S608  # a query of our own, from above
-                ).fetchone()
-            except sqlite3.OperationalError as error:
-                if "no such table" not in str(error):
-                    raise
-    return counts
-
-
-def reader(file: Path) -> sqlite3.Connection:
-    """Open an SQLite file that others write to; this connection cannot."""
-    return sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
+def effects_of(rows: Iterable[Sequence[Any]]) -> Counter[Effect]:
+    """Count the effects in what `BOOKS` has found."""
+    return Counter(map(Effect._make, rows))
 
 
 def progress_of(effects: Counter[Effect]) -> dict[str, int]:
-    """Count the same for effects that are known: what `progress` shows once all of them have come about."""
+    """Count the same for effects that are known: what `PROGRESS` finds once all of them have come about."""
     counts = dict.fromkeys(EFFECTS, 0)
     for effect, times in effects.items():
         if service := SERVICE_OF.get(effect.kind):
@@ -109,6 +89,8 @@ class Totals:
     charged_pence: int
     refunded_pence: int  # for returns and for orders that ran short
     refunded_orders_pence: int  # the part of it for orders that ran short
+    refunded_returns: int
+    shipped: int
     shipped_pence: int
     returned_pence: int
     units_shipped: int
@@ -137,6 +119,8 @@ def total(effects: Counter[Effect]) -> Totals:
         charged_pence=pence["charge"],
         refunded_pence=pence["order refund"] + pence["return refund"],
         refunded_orders_pence=pence["order refund"],
+        refunded_returns=count["return refund"],
+        shipped=count["shipped"],
         shipped_pence=pence["shipped"],
         returned_pence=pence["return"],
         units_shipped=units["shipped"],

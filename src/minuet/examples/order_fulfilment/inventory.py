@@ -30,11 +30,11 @@ async def tables(tx: Transaction) -> None:
     """
     await tx.execute("""
         CREATE TABLE IF NOT EXISTS inventory_decisions (
-            reference TEXT NOT NULL, decision TEXT NOT NULL, units INTEGER NOT NULL
+            reference TEXT NOT NULL, decision TEXT NOT NULL, units BIGINT NOT NULL
         )""")
     await tx.execute("""
         CREATE TABLE IF NOT EXISTS inventory_movements (
-            reference TEXT NOT NULL, stock_code TEXT NOT NULL, units INTEGER NOT NULL
+            reference TEXT NOT NULL, stock_code TEXT NOT NULL, units BIGINT NOT NULL
         )""")
 
 

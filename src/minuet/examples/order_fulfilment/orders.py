@@ -23,7 +23,7 @@ async def tables(tx: Transaction) -> None:
     """Create what this service remembers: each invoice, each line it rejected, each order it cancelled."""
     await tx.execute("""
         CREATE TABLE IF NOT EXISTS orders_invoices (
-            invoice_no TEXT PRIMARY KEY, kind TEXT NOT NULL, customer TEXT, total_pence INTEGER NOT NULL
+            invoice_no TEXT PRIMARY KEY, kind TEXT NOT NULL, customer TEXT, total_pence BIGINT NOT NULL
         )""")
     await tx.execute("""
         CREATE TABLE IF NOT EXISTS orders_rejected_lines (

@@ -22,7 +22,7 @@ async def tables(tx: Transaction) -> None:
     """Create the ledger. No key forbids a second entry: a doubled charge would be there to see."""
     await tx.execute("""
         CREATE TABLE IF NOT EXISTS payments_ledger (
-            reference TEXT NOT NULL, entry TEXT NOT NULL, pence INTEGER NOT NULL
+            reference TEXT NOT NULL, entry TEXT NOT NULL, pence BIGINT NOT NULL
         )""")
     await tx.execute("CREATE INDEX IF NOT EXISTS payments_ledger_reference ON payments_ledger (reference)")
 

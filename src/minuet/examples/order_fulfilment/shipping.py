@@ -12,7 +12,7 @@ async def tables(tx: Transaction) -> None:
     """Create the list of shipments. No key forbids a second one: a doubled parcel would be there to see."""
     await tx.execute("""
         CREATE TABLE IF NOT EXISTS shipping_shipments (
-            order_id TEXT NOT NULL, units INTEGER NOT NULL, pence INTEGER NOT NULL
+            order_id TEXT NOT NULL, units BIGINT NOT NULL, pence BIGINT NOT NULL
         )""")
 
 
