@@ -238,7 +238,8 @@ class Broker(Protocol):
     async def open(self, *, create: bool = True) -> None:
         """Connect; `BrokerUnavailable` or `StoreUnavailable` says in prose why that is not possible.
 
-        Without `create`, a place that minuet has never used is refused and left as it is.
+        Without `create`, a place that minuet has never used is refused and left as it is. A broker that is provisioned
+        on request changes nothing when it opens, and opens where nothing is provisioned: its `plan` says what is missing.
         """
         ...
 
