@@ -60,9 +60,11 @@ class SqlitePlace(msgspec.Struct, frozen=True):
 
 
 class Guard:
-    """Whether a reaction has the connection now."""
+    """Whether a reaction has the connection now, and what reactions have done with it."""
 
     reacting = False
+    savepoints = False
+    """Whether a reaction ever used savepoints of its own, which could reach back into the turn before it."""
 
 
 class GuardedConnection(sqlite3.Connection):
@@ -80,6 +82,8 @@ class GuardedConnection(sqlite3.Connection):
     def _authorize(self, action: int, *details: str | None) -> int:
         # Asked once for each statement that SQLite does not know yet.
         touches = action == sqlite3.SQLITE_SAVEPOINT and str(details[1]).lower() in SAVEPOINTS
+        if action == sqlite3.SQLITE_SAVEPOINT and self.guard.reacting:
+            self.guard.savepoints = True
         ends = action == sqlite3.SQLITE_TRANSACTION or touches
         meddles = action in CHANGES and str(details[0]).startswith("minuet_")
         return sqlite3.SQLITE_DENY if (ends or meddles) and self.guard.reacting else sqlite3.SQLITE_OK
@@ -215,7 +219,7 @@ class Database:
             "journal_mode=WAL",
             f"synchronous={self._synchronous}",
             "wal_autocheckpoint=4000",
-            "cache_size=-65536",
+            "cache_size=-8192",  # small: a commit that split a page looks at every page that is cached
             "temp_store=MEMORY",
             "schema_version",  # reads the file, while waiting is still allowed
             f"busy_timeout={busy_milliseconds}",

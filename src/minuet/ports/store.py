@@ -246,15 +246,22 @@ class Unit(Emission, Protocol):
         """Take back what was written since the mark."""
         ...
 
-    def run_ahead(self) -> bool:
+    @property
+    def turns_ahead(self) -> int:
+        """How many turns may run behind one mark, between `run_ahead` and `caught_up`; they are undone together, and
+        then done again one by one. More saves marks, and costs more when a turn among them fails. 0: each has its own.
+        """
+        ...
+
+    def run_ahead(self) -> None:
         """From here to `caught_up`, `Transaction.execute` may answer with what the statement has always answered,
-        before it is performed. False: this store answers what it knows, and there is nothing to catch up with.
+        before it is performed.
         """
         ...
 
     async def caught_up(self) -> bool:
-        """Perform what was answered before it was performed. False: a statement was refused, or an answer was wrong;
-        all since the mark before is then to be undone, and done again without running ahead.
+        """Perform what was answered before it was performed. False: a statement was refused, an answer was wrong, or a
+        turn did what concerns its neighbours; all since the mark is then to be undone, and done again one by one.
         """
         ...
 

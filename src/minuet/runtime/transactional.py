@@ -16,6 +16,8 @@ from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import Recorder, parked_from
 from minuet.service.context import Writes
 
+MOST_CAUTION = 256
+"""After how many turns by themselves, at most, several are tried again behind one mark."""
 SLOW_SECONDS = 0.02
 """A round that took longer lets no other lane share its commit the next time."""
 
@@ -24,6 +26,10 @@ class TransactionalLane(Lane):
     """Runs its reaction inside the transaction that takes, records and emits."""
 
     _slow = False
+    _caution = 1
+    """How many turns run by themselves after one among several behind a mark was wrong."""
+    _alone = 0
+    """How many of those are left."""
 
     @cached_property
     def _interrupted(self) -> list[tuple[Parked, Exception]]:
@@ -97,24 +103,44 @@ class TransactionalLane(Lane):
 
     async def _run(self, unit: Unit, recorder: Recorder, taken: Sequence[Delivery]) -> None:
         """Run fresh deliveries in order; once one must wait, so do those of its key that come after it."""
-        if await self._ran_ahead(unit, recorder, taken):
-            return
         waiting = set[str]()
-        for delivery in taken:
+        at = 0
+        while at < len(taken):
+            part = taken[at : at + self._turns_ahead(unit)]
+            at += len(part)
+            if waiting and (behind := [delivery for delivery in part if delivery.key in waiting]):
+                await self._park(unit, behind)
+                part = [delivery for delivery in part if delivery.key not in waiting]
+            if len(part) < 2 or not await self._ran_ahead(unit, recorder, part):
+                await self._run_one_by_one(unit, recorder, part, waiting)
+
+    async def _run_one_by_one(
+        self, unit: Unit, recorder: Recorder, part: Sequence[Delivery], waiting: set[str]
+    ) -> None:
+        """Each behind a mark of its own. The keys that must wait from here on are added to `waiting`."""
+        for delivery in part:
             if waiting and delivery.key in waiting:
                 await self._park(unit, [delivery])
             elif await self._turn(unit, recorder, delivery) and delivery.key is not None:
                 waiting.add(delivery.key)
+
+    def _turns_ahead(self, unit: Unit) -> int:
+        """How many turns may run behind one mark now: fewer where they were wrong to, for a while."""
+        if self._sees_decoded or self.spoiled:
+            return 1
+        if self._alone > 0:
+            self._alone -= 1
+            return 1
+        return max(unit.turns_ahead, 1)
 
     async def _ran_ahead(self, unit: Unit, recorder: Recorder, taken: Sequence[Delivery]) -> bool:
         """Run all of these behind one mark, without waiting for what their statements answer where that is known.
 
         False when anything at all went wrong: nothing of it is left, and each is to be run by itself.
         """
-        if len(taken) < 2 or self._sees_decoded or self.spoiled or not unit.run_ahead():
-            return False
         reactor, done = self.reactor, list[tuple[Delivery, Arrival, list[Message], Outcome]]()
         await unit.mark()
+        unit.run_ahead()
         try:
             for delivery in taken:
                 arrival = reactor.read(delivery)
@@ -128,8 +154,15 @@ class TransactionalLane(Lane):
             await unit.caught_up()
             right = False
         if not right:
-            await unit.undo()
+            self._caution = min(2 * self._caution, MOST_CAUTION)
+            self._alone = self._caution
+            try:
+                await unit.undo()
+            except TransactionLost:
+                self._alone = MOST_CAUTION  # so that the one who did it is found
+                raise
             return False
+        self._caution = max(self._caution // 2, 1)
         await unit.keep()
         for delivery, arrival, messages, outcome in done:
             await recorder.handled(delivery, arrival, messages, outcome)

@@ -23,6 +23,8 @@ from minuet.stores.postgres.transaction import PostgresTransaction
 class PostgresUnit:
     """One transaction, with the store's tables by subject. When `adopted`, who opened it commits it."""
 
+    turns_ahead = 256
+
     def __init__(self, line: Line, database: PostgresDatabase, *, adopted: bool = False) -> None:
         self.line = line
         self.native: psycopg.AsyncConnection[Any] = line.connection
@@ -51,9 +53,8 @@ class PostgresUnit:
         self.line.post("RELEASE turn")
         del self.callbacks[self._marked :]
 
-    def run_ahead(self) -> bool:
+    def run_ahead(self) -> None:
         self.transaction.run_ahead()
-        return True
 
     async def caught_up(self) -> bool:
         return await self.transaction.caught_up()
