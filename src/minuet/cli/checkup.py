@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack
 
 from minuet.app import App
 from minuet.choreography.health import examine, strangers
 from minuet.choreography.manifest import Manifest
-from minuet.cli.opening import Place, opened
+from minuet.cli.opening import Place, opened_broker, opened_store
 from minuet.cli.output import length
-from minuet.composition import check_promises, missing_needs
+from minuet.composition import check_promises, groups_of, missing_needs
 from minuet.config import named, open_broker, open_store
-from minuet.errors import MinuetError, NeverUsed, Rejected, StartupError
+from minuet.errors import BrokerUnavailable, MinuetError, NeverUsed, Rejected, StartupError
 from minuet.instances.reading import read_manifest
 from minuet.ports.broker import Broker
 from minuet.ports.examined import Examined
@@ -34,6 +35,10 @@ async def check_up(place: Place, owed_seconds: float, now: float) -> AsyncIterat
         for one in composition(place.app):
             yield one
         declared = place.app.manifest
+    away = False
+    async for one in topology(place):
+        away = away or one.subject == "broker.opens"
+        yield one
     if place.app is not None and is_fleeting(place):
         yield Examined(
             subject="store.opens", well=None,
@@ -44,7 +49,12 @@ async def check_up(place: Place, owed_seconds: float, now: float) -> AsyncIterat
             yield one
         return
     try:
-        async with opened(place) as (broker, store):
+        async with opened_store(place) as store, AsyncExitStack() as stack:
+            broker: Broker | None = None
+            try:
+                broker = None if away else await stack.enter_async_context(opened_broker(place))
+            except BrokerUnavailable as error:
+                yield Examined(subject="broker.opens", well=False, found=str(error))
             yield Examined(subject="store.opens", well=True, found=f"{named(place.store)} opens.")
             async for one in inside(broker, store, declared, owed_seconds, now):
                 yield one
@@ -92,13 +102,37 @@ def composition(app: App) -> Iterator[Examined]:
             yield Examined(subject="app.service", well=True, found=f"{service.name} can start.")
 
 
+async def topology(place: Place) -> AsyncIterator[Examined]:
+    """What a broker whose topology is somebody's decision lacks of what the app's services need."""
+    if place.app is None:
+        return
+    broker = open_broker(place.broker) if isinstance(place.broker, str) else place.broker
+    if broker.capabilities.provisioned != "on_request":
+        return
+    try:
+        async with opened_broker(place._replace(broker=broker)):
+            planned = await broker.plan(groups_of(place.app.services, broker.capabilities))
+    except BrokerUnavailable as error:
+        yield Examined(subject="broker.opens", well=False, found=str(error))
+        return
+    if not planned:
+        yield Examined(
+            subject="broker.topology", well=True, found=f"{named(place.broker)} has what these services need."
+        )
+    for change in planned:
+        yield Examined(
+            subject="broker.topology", well=False, found=f"{change.what}: {change.how}.",
+            advice=change.refused or "`minuet run --provision` does it.",
+        )  # fmt: skip
+
+
 async def inside(
-    broker: Broker, store: Store, declared: Manifest | None, owed_seconds: float, now: float
+    broker: Broker | None, store: Store, declared: Manifest | None, owed_seconds: float, now: float
 ) -> AsyncIterator[Examined]:
-    """What an open broker and store show."""
+    """What an open broker and store show. Without a broker, which is away, the store alone."""
     for one in await store.examine():
         yield one
-    if broker.joined(store) is None:
+    if broker is not None and broker.joined(store) is None:
         for one in await broker.examine():
             yield one
     manifest = await read_manifest(store, declared)
@@ -106,7 +140,7 @@ async def inside(
         yield Examined(subject="store.services", well=None, found="No service has run here yet.")
     for one in examine(manifest):
         yield one
-    if broker.capabilities.traceable:
+    if broker is not None and broker.capabilities.traceable:
         async for one in groups(broker, manifest):
             yield one
     async for one in owed(store, owed_seconds, now):

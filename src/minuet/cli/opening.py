@@ -62,12 +62,18 @@ async def opened_store(place: Place) -> AsyncGenerator[Store]:
 
 
 @asynccontextmanager
+async def opened_broker(place: Place) -> AsyncGenerator[Broker]:
+    """The broker, open. Raises NeverUsed or BrokerUnavailable."""
+    broker = open_broker(place.broker) if isinstance(place.broker, str) else place.broker
+    await broker.open(create=False)
+    try:
+        yield broker
+    finally:
+        await broker.close()
+
+
+@asynccontextmanager
 async def opened(place: Place) -> AsyncGenerator[tuple[Broker, Store]]:
     """Broker and store, open. Raises StoreUnavailable or BrokerUnavailable for one that minuet has never used."""
-    async with opened_store(place) as store:
-        broker = open_broker(place.broker) if isinstance(place.broker, str) else place.broker
-        await broker.open(create=False)
-        try:
-            yield broker, store
-        finally:
-            await broker.close()
+    async with opened_store(place) as store, opened_broker(place) as broker:
+        yield broker, store

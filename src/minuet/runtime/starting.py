@@ -76,7 +76,7 @@ async def provision(broker: Broker, groups: Sequence[Group], where: str, startin
         if not allowed:
             raise StartupError(
                 f"{where} is not as these services need it:\n{listed(planned)}\nNothing was changed. "
-                "`minuet run --provision` makes what is not refused, as App(provision=True) does."
+                f"{_what_helps(planned)}"
             )
         starting.provisioning(planned)
     await broker.provision(groups)
@@ -89,4 +89,11 @@ def listed(changes: Sequence[Change]) -> str:
 
 def told(change: Change) -> str:
     """One change, as a line."""
-    return f"{change.what}: {change.how}" + (f" (refused: {change.refused})" if change.refused is not None else "")
+    line = f"{change.what}: {change.how}"
+    return line if change.refused is None else f"{line}\n    not by minuet: {change.refused}"
+
+
+def _what_helps(planned: Sequence[Change]) -> str:
+    if any(change.refused is not None for change in planned):
+        return "See to what minuet leaves to you; `minuet run --provision`, or App(provision=True), then does the rest."
+    return "`minuet run --provision`, or App(provision=True), does it."
