@@ -75,27 +75,26 @@ def own(where: Any) -> list[int]:
 @every_way
 async def test_rows_and_event_are_one(way: str, where: Any) -> None:
     """A commit keeps both, a rollback takes both, a savepoint that is undone takes what came after it."""
-    async with App([notes], **where.urls(), observers=()).connected():
-        async with WAYS[way](where.urls()["store"]) as hand:
-            await hand.begun()
-            await hand.write(1)
-            await hand.write(2)
-            await hand.commit()
-            await hand.begun()
-            await hand.write(3)
-            await hand.rollback()
-            await hand.begun()
-            await hand.write(4)
-            await hand.execute("SAVEPOINT theirs")
-            await hand.write(5)
-            await hand.execute("ROLLBACK TO SAVEPOINT theirs")
-            await hand.execute("SAVEPOINT theirs")
-            await hand.write(6)
-            await hand.execute("RELEASE SAVEPOINT theirs")
-            await hand.commit()
-            await hand.begun()
-            await hand.emit(7)
-            await hand.commit()
+    async with App([notes], **where.urls(), observers=()).connected(), WAYS[way](where.urls()["store"]) as hand:
+        await hand.begun()
+        await hand.write(1)
+        await hand.write(2)
+        await hand.commit()
+        await hand.begun()
+        await hand.write(3)
+        await hand.rollback()
+        await hand.begun()
+        await hand.write(4)
+        await hand.execute("SAVEPOINT theirs")
+        await hand.write(5)
+        await hand.execute("ROLLBACK TO SAVEPOINT theirs")
+        await hand.execute("SAVEPOINT theirs")
+        await hand.write(6)
+        await hand.execute("RELEASE SAVEPOINT theirs")
+        await hand.commit()
+        await hand.begun()
+        await hand.emit(7)
+        await hand.commit()
     assert own(where) == [1, 2, 4, 6]
     assert await handled(where) == [1, 2, 4, 6, 7]
 
