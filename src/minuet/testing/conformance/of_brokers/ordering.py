@@ -70,12 +70,12 @@ class Ordering(BrokerBench):
         group = await self.group(broker)
         first, second = broker.subscribe(group), broker.subscribe(group)
         await broker.publish(batch := self.events(group.topics[0], 20, "a", "b"))
-        await self.handle(first, 4)
+        handled = set(ids(await self.handle(first, 4)))
         held = await self.receive(first, 5)
         waiting = asyncio.create_task(self.handle(second, 16, limit=3))
         await first.close()
         assert held
-        assert by_key(await waiting) == published_by_key(batch[4:])
+        assert by_key(await waiting) == published_by_key(message for message in batch if message.id not in handled)
 
     @requires("competing")
     async def test_b14_subscriptions_share_their_groups_work(self) -> None:

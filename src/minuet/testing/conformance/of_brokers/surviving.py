@@ -10,7 +10,7 @@ import msgspec
 
 from minuet.ports.broker import Delivery, Group
 from minuet.testing.conformance.claims import requires
-from minuet.testing.conformance.of_brokers.bench import BrokerBench, by_key, ids, published_by_key
+from minuet.testing.conformance.of_brokers.bench import BrokerBench, by_key, ids, octets, published_by_key
 from minuet.testing.conformance.process import Prompter
 from minuet.testing.conformance.suite import yielding
 
@@ -103,7 +103,7 @@ class Surviving(BrokerBench):
         after = await self.broker()
         found = await self.handle(after.subscribe(group), 20)
         assert by_key(found) == published_by_key(batch)
-        assert {(each.id, str(each.body)) for each in found} == {(each.id, str(each.body)) for each in batch}
+        assert {(each.id, octets(each.body)) for each in found} == {(each.id, octets(each.body)) for each in batch}
 
     @requires("persistent")
     async def test_b13_the_same_object_may_be_opened_again(self) -> None:

@@ -1,0 +1,225 @@
+"""The RabbitMQ broker: a topic exchange, and for each service quorum queues that share its messages by their key.
+
+A service has several queues, each with one consumer that is active at a time, and a consistent-hash exchange before
+them: all messages of a key go through one queue to one worker, in order. The workers of a service share its queues;
+what a worker held when it died or handed a queue over comes to the next one first.
+
+The server pushes what there is and keeps nothing that was acknowledged: a service sees what is published from its
+provisioning on, and no instance can be read back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import ClassVar
+
+from minuet.brokers.rabbitmq.address import Address
+from minuet.brokers.rabbitmq.connection import Channel, Connection
+from minuet.brokers.rabbitmq.publishing import Publisher
+from minuet.brokers.rabbitmq.subscription import RabbitSubscription
+from minuet.brokers.rabbitmq.topology import Topology, queue_of
+from minuet.errors import BrokerUnavailable, NeverUsed
+from minuet.ports.broker import Capabilities, Change, Group, Logged, Message, Progress, refuse_large
+from minuet.ports.examined import Examined
+from minuet.ports.store import Store
+
+__all__ = ["RabbitBroker"]
+
+LARGEST_BYTES = 1024 * 1024
+"""The largest body."""
+
+
+class RabbitBroker:
+    """A broker on one RabbitMQ server or cluster: `rabbitmq://user:password@host:5672/vhost`."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        order="key",
+        persistent=True,
+        replay=False,
+        competing=True,
+        groups="service",
+        envelope="structured",
+        joins=False,
+        max_payload_bytes=LARGEST_BYTES,
+        traceable=False,
+        provisioned="on_request",
+    )
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._topology = Topology(self._connect, address)
+        self._subscriptions: list[RabbitSubscription] = []
+        self._groups: dict[str, Group] = {}
+        self._readers: dict[str, str] = {}
+        self._unroutable: Counter[str] = Counter()
+        self._sending: Connection | None = None
+        self._receiving: Connection | None = None
+        self._publisher: Publisher | None = None
+        self._speaker: Channel | None = None
+        self._turn = asyncio.Lock()
+        self._opened = False
+
+    @classmethod
+    def from_url(cls, url: str) -> RabbitBroker:
+        """The broker of `rabbitmq://user:password@host:5672/vhost`, perhaps with `?exchange=`, `queues=`, `heartbeat=`,
+        `tls=`, `ca=`, `cert=` and `key=`.
+        """
+        return cls(Address.from_url(url))
+
+    def __repr__(self) -> str:
+        return f"<RabbitBroker {self._address.shown}>"
+
+    async def open(self, *, create: bool = True) -> None:
+        self._opened = True
+        connection = await self._to_send()
+        if not create and not await self._topology.has_exchange(connection):
+            await self.close()
+            raise NeverUsed(
+                f"RabbitMQ at {self._address.shown} has no exchange {self._address.exchange!r}: minuet has never used "
+                "it. Check the URL's path and exchange=."
+            )
+
+    async def close(self) -> None:
+        self._opened = False
+        for subscription in list(self._subscriptions):
+            await subscription.close()
+        connections, self._sending, self._receiving = (self._sending, self._receiving), None, None
+        self._publisher = self._speaker = None
+        for connection in connections:
+            if connection is not None:
+                await connection.close()
+
+    async def plan(self, groups: Sequence[Group]) -> list[Change]:
+        self._note(groups)
+        return await self._topology.plan(groups)
+
+    async def provision(self, groups: Sequence[Group]) -> None:
+        await self._topology.provision(groups)
+        self._note(groups)
+        self._readers.update({topic: group.service for group in groups for topic in group.topics})
+
+    def _note(self, groups: Sequence[Group]) -> None:
+        self._groups.update({group.name: group for group in groups})
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        refuse_large(messages, self.capabilities.max_payload_bytes)
+        if messages:
+            publisher = self._publisher
+            if publisher is None or publisher.lost:
+                publisher = await self._to_publish()
+            await publisher.publish(messages)
+
+    def subscribe(self, group: Group) -> RabbitSubscription:
+        self._note([group])
+        subscription = RabbitSubscription(
+            group, self._address.exchange, self._topology, self._to_receive, self._to_speak, self._subscriptions.remove
+        )
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def joined(self, store: Store) -> None:
+        """Never: it shares no transaction with any store."""
+        return
+
+    async def trim(self, before: float, now: float, keep: frozenset[str]) -> int:
+        """Nothing is kept that could be forgotten."""
+        return 0
+
+    async def instance(self, correlation_id: str, *, quick: bool = False) -> list[Logged]:
+        raise self._untraceable()
+
+    async def groups(self) -> list[Progress]:
+        raise self._untraceable()
+
+    def _untraceable(self) -> BrokerUnavailable:
+        return BrokerUnavailable(
+            f"RabbitMQ at {self._address.shown} keeps nothing that was acknowledged, so nothing can be read back."
+        )
+
+    async def examine(self) -> list[Examined]:
+        connection = await self._to_send()
+        found = [
+            Examined(
+                subject="rabbitmq.server",
+                well=True,
+                found=f"RabbitMQ {connection.version} answers at {self._address.shown}.",
+            )
+        ]
+        if connection.blocked is not None:
+            found.append(
+                Examined(
+                    subject="rabbitmq.alarm",
+                    well=False,
+                    found=f"The server takes no messages: {connection.blocked}.",
+                    advice="Free memory or disk on it, or let its queues be emptied; what is owed waits in the outbox.",
+                )
+            )
+        found += [await self._examined(connection, name) for name in sorted(self._groups)]
+        found += [
+            Examined(
+                subject="rabbitmq.unroutable",
+                well=None,
+                found=f"{times} messages on {topic} reached nobody, as far as this process has published.",
+                advice="That is as it should be if no service takes them; otherwise provision the one that does.",
+            )
+            for topic, times in sorted(self._unroutable.items())
+        ]
+        return found
+
+    async def _examined(self, connection: Connection, name: str) -> Examined:
+        queues = (await self._topology.layout(connection, name)).queues
+        depths = [
+            await self._topology.depth(connection, queue_of(self._address.exchange, name, number))
+            for number in range(queues)
+        ]
+        there = [depth for depth in depths if depth is not None]
+        waiting, idle = sum(depth.waiting for depth in there), sum(not depth.consumers for depth in there)
+        told = f"{name} has {len(there)} queues with {waiting} messages that nobody has been given"
+        return Examined(
+            subject="rabbitmq.queues",
+            well=bool(there) and None if idle or not there else True,
+            found=f"{told}, and {idle} of the queues have no worker." if idle else f"{told}.",
+            advice="Start a worker of the service." if idle and waiting else None,
+        )
+
+    # -- connections
+
+    async def _connect(self) -> Connection:
+        return await Connection.connect(self._address)
+
+    async def _to_send(self) -> Connection:
+        """The connection that is published on. Not that of the deliveries: a server in need stops whoever publishes."""
+        async with self._turn:
+            self._refuse_closed()
+            if self._sending is None or self._sending.lost is not None:
+                self._sending = await self._connect()
+            return self._sending
+
+    async def _to_receive(self) -> Connection:
+        async with self._turn:
+            self._refuse_closed()
+            if self._receiving is None or self._receiving.lost is not None:
+                self._receiving = await self._connect()
+            return self._receiving
+
+    async def _to_publish(self) -> Publisher:
+        connection = await self._to_send()
+        async with self._turn:
+            if self._publisher is None or self._publisher.lost:
+                self._publisher = await Publisher.begin(
+                    connection, self._address.exchange, self._readers, self._unroutable
+                )
+            return self._publisher
+
+    async def _to_speak(self) -> Channel:
+        connection = await self._to_send()
+        async with self._turn:
+            if self._speaker is None or self._speaker.lost is not None:
+                self._speaker = await connection.channel()
+            return self._speaker
+
+    def _refuse_closed(self) -> None:
+        if not self._opened:
+            raise BrokerUnavailable(f"{self!r} is not open. Open it first.")
