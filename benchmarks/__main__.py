@@ -12,6 +12,7 @@ from benchmarks.peers import PeersMissing
 from benchmarks.question import Question
 from benchmarks.questions import QUESTIONS
 from benchmarks.series import SCRATCH, RunFailed, Settings, measure
+from benchmarks.servers import ServersMissing
 
 
 def main() -> int:
@@ -26,7 +27,7 @@ def main() -> int:
     for name in chosen.questions or named:
         try:
             answer = _ask(named[name], settings, console)
-        except (RunFailed, PeersMissing) as error:
+        except (RunFailed, PeersMissing, ServersMissing) as error:
             console.print(f"{name} got no answer: {error}", style="red", markup=False, highlight=False)
             failed = 1
             continue

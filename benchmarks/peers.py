@@ -42,7 +42,7 @@ def python() -> Path:
         raise PeersMissing(
             f"The peers in {PINS.relative_to(ROOT)} could not be installed into {ENVIRONMENT.name}:\n"
             f"{installed.stderr.strip()}\n"
-            "Mend what pip reports, or measure without them: --without dbos --without dbos_tuned."
+            "Mend what pip reports, or measure without them: --without dbos --without faststream, and so on."
         )
     mark.write_text(wanted)
     return interpreter
@@ -50,7 +50,7 @@ def python() -> Path:
 
 def versions() -> dict[str, str]:
     """The pinned version of each peer by name; what peers depend on is left out."""
-    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", PINS.with_suffix(".in").read_text(), re.MULTILINE))
+    return dict(re.findall(r"^([a-z0-9-]+)(?:\[.*\])?==(\S+)", PINS.with_suffix(".in").read_text(), re.MULTILINE))
 
 
 def main() -> None:

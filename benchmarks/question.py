@@ -70,5 +70,7 @@ class Question:
     runs: int = 5
     disk: bool = True
     """Whether it measures the disk, so that the disk is probed, and waited for, around every run."""
+    servers: tuple[str, ...] = ()
+    """The servers that its programs need, by the names of `tools.services`; each run has a place of its own there."""
     at_most: Mapping[str, float] = field(default_factory=dict[str, float])
     """Promises about the medians of rows, in the row's unit."""

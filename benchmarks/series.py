@@ -1,17 +1,18 @@
 """Measures a question: rounds of fresh processes on fresh files, interleaved, the disk probed around each."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from benchmarks import machine, peers
+from benchmarks import machine, peers, servers
 from benchmarks.probe import Gate, syncs_per_s
 from benchmarks.question import Program, Question
 from benchmarks.report import Answer, answered
@@ -50,21 +51,27 @@ def measure(question: Question, settings: Settings, watch: Callable[[str, int, i
         interpreter[True] = peers.python()
     gate = Gate() if settings.gate else Gate(patience_s=0)
     runs: dict[str, list[float]] = {}
-    for number in range(rounds):
-        for place, program in enumerate(programs):
-            watch(program.way, number * len(programs) + place, rounds * len(programs))
-            directory = Path(tempfile.mkdtemp(dir=scratch, prefix=f"{question.name}-"))
-            try:
-                if question.disk:
-                    runs.setdefault("fsync_before", []).append(gate.wait(directory))
-                numbers = _start(program, interpreter[program.by_peers], settings.scale, directory)
-                if question.disk:
-                    runs.setdefault("fsync_after", []).append(syncs_per_s(directory))
-            finally:
-                shutil.rmtree(directory)
-            for row, value in numbers.items():
-                runs.setdefault(row, []).append(value)
     described = machine.describe(scratch)
+    if question.servers:
+        watch("starting servers", 0, rounds * len(programs))
+    with servers.running(question.servers, scratch) as running:
+        described |= running.versions()
+        for number in range(rounds):
+            for place, program in enumerate(programs):
+                watch(program.way, number * len(programs) + place, rounds * len(programs))
+                directory = Path(tempfile.mkdtemp(dir=scratch, prefix=f"{question.name}-"))
+                try:
+                    with running.place() as environment:
+                        if question.disk:
+                            runs.setdefault("fsync_before", []).append(gate.wait(directory))
+                        python = interpreter[program.by_peers]
+                        numbers = _start(program, python, settings.scale, directory, environment)
+                        if question.disk:
+                            runs.setdefault("fsync_after", []).append(syncs_per_s(directory))
+                finally:
+                    shutil.rmtree(directory)
+                for row, value in numbers.items():
+                    runs.setdefault(row, []).append(value)
     if True in interpreter:
         described |= peers.versions()
     return answered(question, described, runs)
@@ -77,7 +84,9 @@ def _scratch(directory: Path) -> Path:
     return directory.resolve()
 
 
-def _start(program: Program, interpreter: Path, scale: float, directory: Path) -> dict[str, float]:
+def _start(
+    program: Program, interpreter: Path, scale: float, directory: Path, environment: Mapping[str, str]
+) -> dict[str, float]:
     """Run a program to its end in a process of its own and read its answer."""
     command = [
         str(interpreter),
@@ -88,7 +97,15 @@ def _start(program: Program, interpreter: Path, scale: float, directory: Path) -
         f"--directory={directory}",
     ]
     try:
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=program.limit_s)
+        ended = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=program.limit_s,
+        )
     except subprocess.TimeoutExpired as error:
         raise RunFailed(f"{program.way} had not ended after {program.limit_s:g} s.") from error
     if ended.returncode:

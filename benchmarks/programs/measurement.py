@@ -8,6 +8,7 @@ environment runs programs too, and has nothing of ours.
 import argparse
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,11 @@ def asked(ways: Sequence[str]) -> Asked:
     parser.add_argument("--directory", type=Path, required=True)
     read = parser.parse_args()
     return Asked(way=read.way, workflows=read.workflows, directory=read.directory)
+
+
+def server(name: str) -> str:
+    """The URL of this run's place in a server: `postgres`, `kafka` or `rabbitmq`."""
+    return os.environ[f"MINUET_{name.upper()}_URL"]
 
 
 def answer(numbers: Mapping[str, float]) -> None:
