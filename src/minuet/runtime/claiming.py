@@ -31,6 +31,8 @@ async def claim(lane: Lane, unit: Unit, recorder: Recorder, room: int) -> list[P
         lane.may_be_parked = True
     else:
         taken = await lane.inlet.take(unit, room - len(due))
+        # What the inbox knows because another process was quicker may be parked since it was asked for.
+        busy = busy or (bool(taken) and await unit.parking.busy(reactor.id))
         started += await _park(lane, unit, taken, busy=busy)
     if lane.observes(Point.RECEIVED):
         lane.observe_each(Point.RECEIVED, started)

@@ -54,9 +54,10 @@ class TransactionalLane(Lane):
             began = asyncio.get_running_loop().time()
             recorder = self._recorder(unit)
             await self.inlet.enter(unit)
+            taken = await self.inlet.take(unit, BATCH)
+            # Asked afterwards: what the inbox knows because another process was quicker may be parked since then.
             busy = await unit.parking.busy(self.reactor.id)
             due = await unit.parking.due(self.reactor.id, self.clock.now(), BATCH, run=False) if busy else ()
-            taken = await self.inlet.take(unit, BATCH)
             if self.observes(Point.RECEIVED):
                 self.observe_each(Point.RECEIVED, [*due, *taken])
             if busy:
