@@ -8,6 +8,7 @@ performed. See decision 13.
 from __future__ import annotations
 
 import asyncio
+import select
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -177,19 +178,29 @@ class Line:
     def _readable(self) -> None:
         pg = self._pg
         try:
-            pg.consume_input()
-            if pg.flush() == 0:
-                self._loop.remove_writer(self._watched)
-            while not pg.is_busy():
-                result = pg.get_result()
-                if result is None:
-                    continue
-                if result.status == pq.ExecStatus.PIPELINE_SYNC:
-                    self._landed()
+            # A connection that was reset may be said to be readable once: read until there is nothing, or the error.
+            while True:
+                pg.consume_input()
+                if pg.flush() == 0:
+                    self._loop.remove_writer(self._watched)
+                while not pg.is_busy():
+                    result = pg.get_result()
+                    if result is None:
+                        continue
+                    if result.status == pq.ExecStatus.PIPELINE_SYNC:
+                        self._landed()
+                        return
+                    self._told(result)
+                if not self._more():
                     return
-                self._told(result)
         except psycopg.Error as error:
             self._lost(error)
+
+    def _more(self) -> bool:
+        """Whether there is more to read now, were it the end."""
+        watched = select.poll()
+        watched.register(self._watched, select.POLLIN)
+        return bool(watched.poll(0))
 
     def _told(self, result: PGresult) -> None:
         subject = self._flight.popleft()
