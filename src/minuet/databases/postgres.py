@@ -20,6 +20,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from minuet.databases.guarded import GuardedConnection
 from minuet.databases.pipelining import Line, Row
 from minuet.databases.postgres_place import PostgresPlace
+from minuet.databases.refusals import not_let_in, not_let_work, silent, too_old
 from minuet.errors import NeverUsed, StoreUnavailable
 
 OLDEST = 150000
@@ -71,6 +72,9 @@ class PostgresDatabase:
                 self._number = secrets.randbelow(2**31 - 1) + 1
                 self._room = asyncio.Semaphore(self.place.pool)
                 listener = await self._listen()
+            except psycopg.Error as error:
+                self._opened = 0
+                raise StoreUnavailable(not_let_work(self.place.shown, "listening", error)) from None
             except BaseException:
                 self._opened = 0
                 raise
@@ -98,19 +102,22 @@ class PostgresDatabase:
     async def connect(self) -> psycopg.AsyncConnection[Any]:
         """A new connection. Raises StoreUnavailable in prose, without credentials."""
         shown = self.place.shown
+        options = {**_DEFAULTS, **conninfo_to_dict(self.place.url)}
+        hosts = str(options.get("host")).count(",") + 1
+        given = options.get("connect_timeout")
+        options["connect_timeout"] = given or max(CONNECT_SECONDS // hosts, 2)  # for each host
+        seconds = CONNECT_SECONDS if given is None else float(str(given)) * hosts
         try:
-            options = make_conninfo("", **{**_DEFAULTS, **conninfo_to_dict(self.place.url)})
-            connection = await GuardedConnection.connect(options, autocommit=True)
+            async with asyncio.timeout(seconds or None):
+                connection = await GuardedConnection.connect(make_conninfo("", **options), autocommit=True)
+        except TimeoutError:
+            raise StoreUnavailable(silent(shown, seconds)) from None
         except psycopg.Error as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise StoreUnavailable(
-                f"PostgreSQL at {shown} does not let minuet in: {reason}. Check that the server runs there, and the "
-                "user, password and database of the URL."
-            ) from None
+            raise StoreUnavailable(not_let_in(shown, error)) from None
         if connection.info.server_version < OLDEST:
-            version = connection.info.server_version // 10000
+            version = connection.info.server_version
             await connection.close()
-            raise StoreUnavailable(f"The PostgreSQL at {shown} is version {version}, and minuet needs 15 or later.")
+            raise StoreUnavailable(too_old(shown, version))
         return connection
 
     # -- transactions
@@ -192,11 +199,18 @@ class PostgresDatabase:
         try:
             await self._prepare_schema(part, version, statements)
         except psycopg.Error as error:
-            reason = " ".join(str(error).split())
-            raise StoreUnavailable(
-                f"minuet's tables could not be made in PostgreSQL at {self.place.shown}: {reason}. Check that the user "
-                "may create tables there."
-            ) from error
+            raise StoreUnavailable(not_let_work(self.place.shown, "making its tables", error)) from error
+
+    async def refuse_powerless(self) -> None:
+        """Raise StoreUnavailable where nobody may write, or this user may not write minuet's tables."""
+        [(frozen, forbidden)] = await self.read(_POWERS)
+        error: psycopg.Error | None = None
+        if frozen:
+            error = psycopg.errors.ReadOnlySqlTransaction("every transaction is read-only")
+        elif forbidden is not None:
+            error = psycopg.errors.InsufficientPrivilege(f"no right to read and write {forbidden}")
+        if error is not None:
+            raise StoreUnavailable(not_let_work(self.place.shown, "a look at its rights", error))
 
     async def _prepare_schema(self, part: str, version: int, statements: list[str]) -> None:
         async with self.line() as line:
@@ -327,10 +341,15 @@ class Committed(asyncio.CancelledError):
     """Whoever waited for a commit was cancelled, and it is committed."""
 
 
+_POWERS = """
+SELECT current_setting('transaction_read_only') = 'on', string_agg(relname, ', ' ORDER BY relname)
+FROM pg_class WHERE relname LIKE 'minuet\\_%' AND relkind IN ('r', 'p') AND pg_table_is_visible(oid)
+AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+    AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE'))"""
+
 _DEFAULTS: dict[str, str | int] = {
     "application_name": "minuet",
     "client_encoding": "UTF8",
-    "connect_timeout": CONNECT_SECONDS,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,

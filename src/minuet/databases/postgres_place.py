@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import msgspec
 import psycopg
@@ -42,10 +42,11 @@ class PostgresPlace(msgspec.Struct, frozen=True):
                     "digits and _, 63 at most. Write ?schema=shop."
                 )
             options["options"] = f"{options.get('options', '')} -csearch_path={schema}".strip()
-        libpq = urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(options, quote_via=quote), ""))
+        libpq = f"postgresql://{parts.netloc}{parts.path}?{urlencode(options, quote_via=quote)}".removesuffix("?")
         try:
             known = conninfo_to_dict(libpq)
-            readable = all(port.isdecimal() for port in str(known.get("port") or "0").split(","))
+            numbers = [*str(known.get("port") or "0").split(","), str(known.get("connect_timeout", "0"))]
+            readable = all(number.isdecimal() for number in numbers)
         except psycopg.Error:
             readable = False
         if not readable:

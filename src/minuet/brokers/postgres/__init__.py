@@ -68,6 +68,8 @@ class PostgresBroker:
             await self.database.refuse_stranger("minuet_log")
         await self.database.open()
         try:
+            if create:
+                await self.database.refuse_powerless()
             await self.database.prepare_schema("broker", VERSION, split(SQL["schema"]))
         except BaseException:
             await self.database.close()

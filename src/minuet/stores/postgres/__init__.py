@@ -57,6 +57,8 @@ class PostgresStore:
             await self.database.refuse_stranger("minuet_manifests")
         await self.database.open()
         try:
+            if create:
+                await self.database.refuse_powerless()
             await self.database.prepare_schema("store", VERSION, split(SQL["schema"]))
             await self._adoption.look_around()
         except BaseException:
