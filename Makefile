@@ -5,7 +5,7 @@ BIN := .venv/bin
 KILLS ?= 12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast check bench services services-stop docs lock clean
+.PHONY: help demo test fast check bench matrix services services-stop docs lock clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ check: .venv/installed  ## style, types and architecture
 
 bench: .venv/installed  ## measure; ONLY=chain_sqlite asks one question
 	$(BIN)/python -m benchmarks $(ONLY)
+
+matrix: .venv/installed  ## 10,000 orders on each broker and store, all killed in between; ONLY=kafka+postgres
+	$(BIN)/python -m tools.matrix $(ONLY)
 
 services:  ## start real PostgreSQL, Kafka and RabbitMQ on loopback; ONLY=kafka starts one
 	@$(RECENT)

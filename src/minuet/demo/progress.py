@@ -12,7 +12,7 @@ from rich.text import Text
 
 from minuet.demo.watch import Glance
 
-LINES = 5
+LINES = 10
 """How many lines tell of a whole run where nothing can be drawn live."""
 
 

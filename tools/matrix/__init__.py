@@ -1,0 +1,1 @@
+"""Order fulfilment on each pair of broker and store, its services and servers killed in the middle."""
