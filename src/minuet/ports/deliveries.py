@@ -1,9 +1,11 @@
-"""What a store keeps of deliveries that are not done with: parked ones, and dead letters."""
+"""What a store keeps of deliveries that are not done with: parked ones, dead letters, and what is owed."""
 
 from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
+
+from minuet.ports.broker import Message
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,3 +117,13 @@ class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None
     ids: tuple[int, ...] | None = None
     event_ids: tuple[str, ...] | None = None
+
+
+class Owed(msgspec.Struct, frozen=True):
+    """An outbox row."""
+
+    id: int
+    """The store's number; the order of owing."""
+    message: Message
+    at: float
+    """When it was owed, seconds since 1970 UTC."""

@@ -26,13 +26,14 @@ A store keeps these clauses, which `minuet.testing.conformance` checks under the
 - S19 With `native`, what is written to an adopted unit commits and rolls back with its caller's transaction; what is
   no connection of this store is refused.
 - S20 With `shared`, what a process commits and wakes others for wakes those who `listen` in other processes.
+- S21 `owned` tells all that a process runs of a consumer, as the store knows it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
@@ -42,11 +43,13 @@ from minuet.ports.deliveries import (
     DeadLetter,
     DeadLetterFilter,
     DeadLetterHead,
+    Owed,
     Parked,
     ParkedFilter,
     Standing,
 )
 from minuet.ports.examined import Examined
+from minuet.ports.transaction import Parameters, Transaction
 
 __all__ = [
     "Attempt",
@@ -70,34 +73,6 @@ __all__ = [
     "Transaction",
     "Unit",
 ]
-
-T = TypeVar("T")
-Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
-"""What fills a statement's placeholders: a sequence for `?`, a mapping for `:name`."""
-
-
-class Transaction(Protocol):
-    """The transaction that records the delivery: what is written here, inbox and outbox commit as one.
-
-    Placeholders are `?` with a sequence or `:name` with a mapping, on every store. There is no commit and no
-    rollback: returning commits, raising rolls back. Its methods are awaited, so only `async def` may take it.
-    """
-
-    async def execute(self, sql: str, params: Parameters = ()) -> int:
-        """Perform one statement; the number of rows that it changed."""
-        ...
-
-    async def fetch(self, into: type[T], sql: str, params: Parameters = ()) -> list[T]:
-        """All rows, each as an `into`.
-
-        A scalar type (`int`, `str`, `float`, `bytes`, `bool`) takes the first column; a msgspec Struct, a
-        dataclass or a TypedDict is filled by column name.
-        """
-        ...
-
-    async def fetch_one(self, into: type[T], sql: str, params: Parameters = ()) -> T | None:
-        """The first row as an `into`, None if there is none."""
-        ...
 
 
 class Inbox(Protocol):
@@ -157,6 +132,12 @@ class Parking(Protocol):
 
     async def running(self, ids: Sequence[int]) -> set[int]:
         """Which of these are running and this process's own: the fence that a process taken for dead runs into."""
+        ...
+
+    async def owned(self, consumer: str) -> list[Parked]:
+        """What of this consumer is running and this process's own, also what it claimed in a commit that it never
+        heard of: that was never begun, and is to be given back.
+        """
         ...
 
     async def give_back(self, parked: Sequence[Parked], now: float) -> None:
@@ -275,16 +256,6 @@ class StoreCapabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Whether several processes may use it at once."""
     native: tuple[str, ...]
     """Qualified names of the connection types that a reaction may take. `emit(tx=...)` accepts more; see `adopt`."""
-
-
-class Owed(msgspec.Struct, frozen=True):
-    """An outbox row."""
-
-    id: int
-    """The store's number; the order of owing."""
-    message: Message
-    at: float
-    """When it was owed, seconds since 1970 UTC."""
 
 
 class Store(Protocol):

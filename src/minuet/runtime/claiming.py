@@ -39,6 +39,13 @@ async def claim(lane: Lane, unit: Unit, recorder: Recorder, room: int) -> list[P
     return started
 
 
+async def give_back_unheard(lane: Lane, unit: Unit, begun: Sequence[Parked]) -> None:
+    """Make due again what was claimed in a commit whose answer was lost: this process's own, and never begun."""
+    known = {parked.id for parked in begun}
+    claimed = await unit.parking.owned(lane.reactor.id)
+    await unit.parking.give_back([parked for parked in claimed if parked.id not in known], lane.clock.now())
+
+
 async def _park(lane: Lane, unit: Unit, taken: Sequence[Delivery], *, busy: bool) -> list[Parked]:
     """Those whose key is free run; those of a key that is not free wait behind it."""
     consumer = lane.reactor.id

@@ -16,7 +16,7 @@ from minuet.errors import MinuetError, TransactionLost
 from minuet.ports.broker import Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
-from minuet.runtime.claiming import claim
+from minuet.runtime.claiming import claim, give_back_unheard
 from minuet.runtime.lanes import Lane, cancelled, failure
 from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import Recorder
@@ -38,6 +38,8 @@ class ConcurrentLane(Lane):
     """Claims, runs and records, with the records of one round and the claims of the next in one commit."""
 
     _abandoning = False
+    _unheard = False
+    """Whether a round has failed, of which it is not known whether it was committed."""
 
     @cached_property
     def _running(self) -> dict[asyncio.Task[Ran], Parked]:
@@ -57,7 +59,7 @@ class ConcurrentLane(Lane):
         return super().at_work or bool(self._running or self._ran)
 
     async def _has_work(self) -> bool:
-        if self._ran:
+        if self._ran or (self._unheard and not self.stopping):
             return True
         return len(self._running) < self.reactor.reaction.concurrency and await super()._has_work()
 
@@ -70,21 +72,28 @@ class ConcurrentLane(Lane):
                 for one in await self._still_ours(unit, ran):
                     await self._record(unit, recorder, one)
                 await recorder.settle()
+                if self._unheard:
+                    begun = (*self._running.values(), *(one.parked for one in self._ran))
+                    await give_back_unheard(self, unit, begun)
                 started = await self._claim(unit, recorder) if not self.stopping else []
                 await recorder.finish()
                 self.may_be_parked = self.may_be_parked or recorder.parked
         except BaseException:
             self._ran = ran + self._ran
+            self._unheard = True
             raise
+        self._unheard = False
         recorder.committed()
         for parked in started:
             self._start(parked)
 
     async def _still_ours(self, unit: Unit, ran: Sequence[Ran]) -> list[Ran]:
-        """The fence: what was taken from this process, because it seemed dead, is recorded by who has it now."""
+        """The fence: what was taken from this process, because it seemed dead, is recorded by who has it now; what was
+        recorded in a commit whose answer was lost is recorded.
+        """
         ours = await unit.parking.running([one.parked.id for one in ran]) if ran else set[int]()
         kept = [one for one in ran if one.parked.id in ours]
-        if len(kept) < len(ran):
+        if len(kept) < len(ran) and not self._unheard:
             self.observers.trouble(
                 f"recording for {self.reactor.id} ({self.reactor.place})",
                 MinuetError(

@@ -10,7 +10,7 @@ from minuet.errors import TransactionLost
 from minuet.ports.broker import Delivery, Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
-from minuet.runtime.claiming import claim
+from minuet.runtime.claiming import claim, give_back_unheard
 from minuet.runtime.lanes import BATCH, Lane, failure
 from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import Recorder, parked_from
@@ -26,6 +26,8 @@ class TransactionalLane(Lane):
     """Runs its reaction inside the transaction that takes, records and emits."""
 
     _slow = False
+    _unheard = False
+    """Whether a round at most once has failed, of which it is not known whether it was committed."""
     _caution = 1
     """How many turns run by themselves after one among several behind a mark was wrong."""
     _alone = 0
@@ -44,11 +46,16 @@ class TransactionalLane(Lane):
         return self.stopping
 
     async def _has_work(self) -> bool:
-        return bool(self._interrupted) or await super()._has_work()
+        return bool(self._interrupted) or (self._unheard and not self.stopping) or await super()._has_work()
 
     async def _round(self) -> None:
         if self.reactor.guarantee == "at_most_once":
-            await self._round_at_most_once()
+            try:
+                await self._round_at_most_once()
+            except BaseException:
+                self._unheard = True
+                raise
+            self._unheard = False
             return
         async with self.store.transaction(alone=self._slow) as unit:
             began = asyncio.get_running_loop().time()
@@ -77,8 +84,8 @@ class TransactionalLane(Lane):
         async with self.store.transaction() as unit:
             recorder = self._recorder(unit)
             await self.inlet.enter(unit)
-            for parked, error in self._interrupted:
-                await recorder.failed(parked, None, error)
+            if self._unheard:
+                await self._clear_up(unit, recorder)
             started = await claim(self, unit, recorder, BATCH)
             await recorder.finish()
         self._interrupted = []
@@ -98,6 +105,15 @@ class TransactionalLane(Lane):
             self._interrupted = [(parked, error) for parked in started]
             raise
         recorder.committed()
+
+    async def _clear_up(self, unit: Unit, recorder: Recorder) -> None:
+        """After a failed round: what has begun and is not recorded is given up, what has not begun may begin."""
+        begun = [parked for parked, _ in self._interrupted]
+        await give_back_unheard(self, unit, begun)
+        unrecorded = await unit.parking.running([parked.id for parked in begun]) if begun else set[int]()
+        for parked, error in self._interrupted:
+            if parked.id in unrecorded:
+                await recorder.failed(parked, None, error)
 
     def _recorder(self, unit: Unit) -> Recorder:
         return Recorder(self.reactor, unit, self.outlet, self.clock, self.chance, self.observers)

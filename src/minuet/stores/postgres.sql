@@ -156,6 +156,10 @@ WHERE state = 'running' AND owner = ANY($2::text[]);
 -- name: parked_running
 SELECT id FROM minuet_parked WHERE id = ANY($1::bigint[]) AND state = 'running' AND owner = $2::text FOR UPDATE;
 
+-- name: parked_owned
+SELECT id, consumer, topic, key, event_id, source, headers, body, octets, attempts, history, dead_letter
+FROM minuet_parked WHERE consumer = $1::text AND state = 'running' AND owner = $2::text ORDER BY id FOR UPDATE;
+
 -- name: parked_give_back
 UPDATE minuet_parked SET state = 'due', due_at = $1::float8, owner = NULL, attempts = attempts - 1
 WHERE id = ANY($2::bigint[]) AND state = 'running' AND owner = $3::text;

@@ -131,6 +131,10 @@ WHERE state = 'running' AND owner = :owner;
 SELECT id FROM minuet_parked
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'running' AND owner = :owner;
 
+-- name: parked_owned
+SELECT id, consumer, topic, key, event_id, source, headers, body, attempts, history, dead_letter FROM minuet_parked
+WHERE consumer = ? AND state = 'running' AND owner = ? ORDER BY id;
+
 -- name: parked_give_back
 UPDATE minuet_parked SET state = 'due', due_at = ?, owner = NULL, attempts = attempts - 1 WHERE id = ?;
 

@@ -11,7 +11,7 @@ import msgspec
 from minuet.databases.encoding import given_back, numbers, octets, texts
 from minuet.databases.pipelining import Line
 from minuet.ports.store import Parked
-from minuet.stores.postgres.rows import SQL, begun, body_in_two, headers_text, text_of
+from minuet.stores.postgres.rows import SQL, begun, body_in_two, headers_text, parked_of, text_of
 
 
 class PostgresParking:
@@ -88,6 +88,9 @@ class PostgresParking:
 
     async def running(self, ids: Sequence[int]) -> set[int]:
         return {number for (number,) in await self._line.rows(SQL["parked_running"], numbers(ids), self._member)}
+
+    async def owned(self, consumer: str) -> list[Parked]:
+        return [parked_of(row) for row in await self._line.rows(SQL["parked_owned"], consumer, self._member)]
 
     async def give_back(self, parked: Sequence[Parked], now: float) -> None:
         self._line.post(SQL["parked_give_back"], now, numbers([p.id for p in parked]), self._member)

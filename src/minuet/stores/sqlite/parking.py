@@ -11,7 +11,7 @@ import msgspec
 
 from minuet.databases.sqlite import Database
 from minuet.ports.store import Parked
-from minuet.stores.sqlite.rows import SQL, begun, headers_text, listings, text_of
+from minuet.stores.sqlite.rows import SQL, begun, headers_text, listings, parked_of, text_of
 
 
 class SqliteParking:
@@ -80,6 +80,10 @@ class SqliteParking:
     async def running(self, ids: Sequence[int]) -> set[int]:
         values = {"ids": text_of(list(ids)), "owner": self._database.member}
         return {int(number) for (number,) in self._connection.execute(SQL["parked_running"], values).fetchall()}
+
+    async def owned(self, consumer: str) -> list[Parked]:
+        rows = self._connection.execute(SQL["parked_owned"], (consumer, self._database.member)).fetchall()
+        return [parked_of(row) for row in rows]
 
     async def give_back(self, parked: Sequence[Parked], now: float) -> None:
         self._connection.executemany(SQL["parked_give_back"], [(now, p.id) for p in parked])

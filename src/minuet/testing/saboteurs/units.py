@@ -240,3 +240,24 @@ class CountsEveryStatementAsOneRow(HonestMemoryStore):
     """A statement says that it changed a row, whatever it did."""
 
     caught_by, lie = "S18", _MiscountingStore
+
+
+class _ForgettingParking(Lying):
+    async def owned(self, consumer: str) -> list[Parked]:  # noqa: ARG002  # its lie
+        return []
+
+
+class _ForgettingUnit(LyingUnit):
+    @property
+    def parking(self) -> Lying:
+        return _ForgettingParking(self.honest.parking)
+
+
+class _ForgettingStore(LyingStore):
+    unit = _ForgettingUnit
+
+
+class ForgetsWhatItRuns(HonestMemoryStore):
+    """A process that asks what it runs is told: nothing."""
+
+    caught_by, lie = "S21", _ForgettingStore

@@ -1,4 +1,4 @@
-"""Deliveries that wait or run: S07, S08, S09, S10."""
+"""Deliveries that wait or run: S07, S08, S09, S10, S21."""
 
 from __future__ import annotations
 
@@ -253,3 +253,29 @@ class Waiting(StoreBench):
         lots = await asyncio.gather(*(self.due(stores[number % 2], consumer, limit=5) for number in range(8)))
         given = [parked.id for lot in lots for parked in lot]
         assert len(given) == len(set(given)) == 40
+
+    async def test_s21_what_a_process_runs_is_told_as_the_store_knows_it(self) -> None:
+        """Whatever is running and its own, claimed either way, with its attempts; nothing of others, nothing else."""
+        store, consumer, other = await self.store(), self.new_consumer(), self.new_consumer()
+        await self.park(store, self.delivery(consumer, "due"))
+        [claimed] = await self.due(store, consumer)
+        begun = await self.park(store, self.delivery(consumer, "begun"), state="running")
+        await self.park(store, self.delivery(consumer, "waits"), due_at=NOW + 5)
+        await self.park(store, self.delivery(other, "due"), state="running")
+        assert await self.owned(store, consumer) == sorted([claimed, *begun], key=lambda parked: parked.id)
+        async with store.transaction() as unit:
+            await unit.parking.give_back([claimed], NOW)
+            await unit.parking.settle(begun, "handled", NOW)
+        assert await self.owned(store, consumer) == []
+
+    @requires("shared")
+    async def test_s21_what_another_process_runs_is_not_told(self) -> None:
+        """Two that share a store each know their own."""
+        stores, consumer = [await self.store(), await self.store()], self.new_consumer()
+        begun = [await self.park(store, self.delivery(consumer, "a"), state="running") for store in stores]
+        assert [await self.owned(store, consumer) for store in stores] == begun
+
+    async def owned(self, store: Store, consumer: str) -> list[Parked]:
+        """What the store says that it runs of this consumer."""
+        async with store.transaction() as unit:
+            return await unit.parking.owned(consumer)
