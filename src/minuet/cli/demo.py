@@ -88,9 +88,9 @@ def order(
 
     Exit status 0 only if every penny and every unit is accounted for.
 
-    On a server the run has a place of its own: a schema of PostgreSQL, a prefix of all names on Kafka and RabbitMQ.
-    With --dir it is kept, and the directory's plan.json names it; without, it is removed once the books balance. A URL
-    that names its place (?schema=, ?prefix=) must name one where no run has been, and that one stays.
+    On a server the run has a place of its own: a schema of PostgreSQL, an exchange of RabbitMQ, a prefix of Kafka's
+    names. With --dir it is kept, and the directory's plan.json names it; without, it is removed once the books balance.
+    A URL that names its place (?schema=, ?exchange=, ?prefix=) must name one where no run has been, and that one stays.
     """
     from minuet.demo.order import run_fleet
     from minuet.demo.places import own

@@ -16,7 +16,7 @@ from minuet.databases.schemas import drop
 from minuet.demo.plan import DemoFailed
 from minuet.errors import NeverUsed
 
-OPTION = {"postgres": "schema", "postgresql": "schema", "kafka": "prefix", "rabbitmq": "prefix"}
+OPTION = {"postgres": "schema", "postgresql": "schema", "kafka": "prefix", "rabbitmq": "exchange"}
 """What names a place on a server of each kind."""
 
 

@@ -16,9 +16,8 @@ from minuet.examples.order_fulfilment.books import PROGRESS, progress_of
 
 LOOK_SECONDS = 0.1
 STALL_SECONDS = 60.0
-"""How long nothing may happen while something is awaited."""
-LOST_SECONDS = 20.0
-"""How long nothing may happen where a broker does not show what it still has; what is missing then is lost."""
+"""How long nothing may happen while something is awaited. Where a broker does not show what it still has, and nobody
+else has anything to do, what is missing after that is lost."""
 
 
 class Glance(NamedTuple):
@@ -96,7 +95,7 @@ class Watch:
             return False
         if self._settling.complete or all(self._done[name] >= due for name, due in self._due.items()):
             return not await self._look()
-        return time.monotonic() - self._changed_at > min(LOST_SECONDS, self._stall_seconds / 2)
+        return time.monotonic() - self._changed_at > self._stall_seconds
 
     async def room(self, most: int) -> None:
         """Wait until the services are at most so many invoices behind what is fed."""
