@@ -90,3 +90,5 @@ async def count(order: OrderPlaced, tx: Transaction, context: Context) -> None:
     context.attempt = total + len(names)  # refused
     await count(placed, tx)  # refused
     await orders.emit(placed, correlation=1)  # refused
+    orders.emit_sync(placed)  # refused
+    await orders.emit_sync(placed, tx=tx)  # refused
