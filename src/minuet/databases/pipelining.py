@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import select
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -61,7 +61,15 @@ class Line:
         self._error: psycopg.Error | None = None
         self._loop = asyncio.get_running_loop()
         self._quiet: list[asyncio.Future[None]] = []
+        self.held: Callable[[], None] | None = None
+        """Sends what somebody holds back to send it with what may follow; called once, before anything else goes."""
         self._decoding = Transformer(connection)
+        self.touched = False
+        """Whether a reaction did what may outlive its transaction, such as SET."""
+        self.asked: asyncio.Future[PGresult] | None = None
+        """The last statement of a reaction, which may not have waited for it."""
+        self.failed = False
+        """Whether a statement was refused since somebody set this to False."""
 
     def __repr__(self) -> str:
         return f"<Line {self._pg.backend_pid if self.usable else 'lost'}, {len(self._waiting)} waiting>"
@@ -80,10 +88,17 @@ class Line:
         """Whether no transaction is open."""
         return self._pg.transaction_status == pq.TransactionStatus.IDLE
 
+    @property
+    def broken(self) -> bool:
+        """Whether a transaction is open and a statement in it was refused."""
+        return self._pg.transaction_status == pq.TransactionStatus.INERROR
+
     # -- sending
 
     def send(self, sql: str, *values: object, binary: bool = True) -> asyncio.Future[PGresult]:
         """Perform a statement with the next flight. Nobody need wait for it: what follows fails if it does."""
+        if self.held is not None:
+            self._let_go()
         done: asyncio.Future[PGresult] = self._loop.create_future()
         done.add_done_callback(_looked_at)
         self._waiting.append(Statement(sql, values, done, binary=binary))
@@ -111,10 +126,17 @@ class Line:
 
     async def quiet(self) -> None:
         """Wait until nothing is under way, so that somebody else may use the connection."""
+        if self.held is not None:
+            self._let_go()
         while self.busy:
             done: asyncio.Future[None] = self._loop.create_future()
             self._quiet.append(done)
             await done
+
+    def _let_go(self) -> None:
+        held, self.held = self.held, None
+        assert held is not None
+        held()
 
     def _launch(self) -> None:
         self._launching = False
@@ -205,8 +227,9 @@ class Line:
     def _told(self, result: PGresult) -> None:
         subject = self._flight.popleft()
         good = result.status in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
-        if not good and self._error is None:
-            self._error = error_from_result(result)
+        if not good:
+            self.failed = True
+            self._error = self._error or error_from_result(result)
         if isinstance(subject, str):
             if not good:
                 self._forget(subject)

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import psycopg
 
+from minuet.databases.control import Reach
+from minuet.databases.guarded import allow
 from minuet.databases.pipelining import Line
 from minuet.databases.placeholders import bound
+from minuet.databases.together import ELSEWHERE, Insert, insert_of
 from minuet.errors import StoreUnavailable
 from minuet.ports.store import Parameters
 
@@ -27,18 +30,24 @@ _SCALARS = frozenset({int, str, float, bytes, bool})
 class PostgresTransaction:
     """What a reaction is given: SQL on the connection, while its transaction is open."""
 
-    __slots__ = ("_ahead", "_answers", "_line")
+    __slots__ = ("_ahead", "_answers", "_held", "_line", "_looked", "_sql")
 
     def __init__(self, line: Line, answers: dict[str, int]) -> None:
         self._line: Line | None = line
         self._answers = answers
         self._ahead: list[tuple[str, int, asyncio.Future[PGresult]]] | None = None
         """Statements under way whose answer was given already; None while answers are waited for."""
+        self._sql = ""
+        self._held: tuple[Insert, list[Sequence[object]]] | None = None
+        """Rows of an insert, `_sql`, that are held back to go together with more of the same."""
+        self._looked = set[str]()
+        """Of which tables it is asked in this transaction whether rows may go together."""
 
     async def execute(self, sql: str, params: Parameters = ()) -> int:
         answer = self._answers.get(sql)
         if self._ahead is not None and answer is not None and answer >= 0:
-            self._ahead.append((sql, answer, self._perform(sql, params)))
+            if answer != 1 or not self._hold(sql, params):
+                self._ahead.append((sql, answer, self._perform(sql, params)))
             return answer
         changed = (await self._perform(sql, params)).command_tuples or 0
         if answer is None and len(self._answers) < MOST_ANSWERS:
@@ -51,8 +60,45 @@ class PostgresTransaction:
         """Answer what was always answered, before it is performed."""
         self._ahead = []
 
+    def _hold(self, sql: str, params: Parameters) -> bool:
+        """Hold a row back to go with more of the same statement. False when it cannot."""
+        if self._held is not None and sql == self._sql:
+            self._held[1].append(bound(sql, params)[1])
+            return True
+        if self._line is None:
+            return False
+        translated, values = bound(sql, params)
+        insert = insert_of(translated, len(values))
+        if insert is None:
+            return False
+        assert self._ahead is not None
+        if insert.table not in self._looked:
+            self._looked.add(insert.table)
+            self._ahead.append((sql, 0, self._line.send(ELSEWHERE, insert.table)))
+        elif self._line.held is not None:
+            self._send_held()
+        self._sql, self._held = sql, (insert, [values])
+        self._line.held = self._send_held
+        return True
+
+    def _send_held(self) -> None:
+        if self._held is None:
+            return
+        (insert, rows), self._held = self._held, None
+        line, ahead, at = self._line, self._ahead, 0
+        assert line is not None
+        assert ahead is not None
+        line.held = None
+        for size in insert.sizes:
+            while len(rows) - at >= size:
+                values = [value for row in rows[at : at + size] for value in row]
+                ahead.append((self._sql, size, line.send(insert.rows(size), *values, binary=False)))
+                at += size
+
     async def caught_up(self) -> bool:
         """Wait for what was answered already; whether that was right."""
+        self._send_held()
+        self._looked.clear()
         ahead, self._ahead = self._ahead or [], None
         right = True
         for sql, answer, done in ahead:
@@ -85,8 +131,11 @@ class PostgresTransaction:
                 f"The transaction is over, and {sql!r} came after it. A reaction's Transaction ends when the reaction "
                 "returns: await all of its statements inside, and start no task that outlives it."
             )
+        if allow(sql) is Reach.CONNECTION:
+            self._line.touched = True
         translated, values = bound(sql, params)
-        return self._line.send(translated, *values, binary=False)
+        self._line.asked = self._line.send(translated, *values, binary=False)
+        return self._line.asked
 
     def end(self) -> None:
         """The transaction is over; a reaction that kept this object is told so."""

@@ -1,0 +1,165 @@
+"""Rows that minuet sends together mean what they mean one by one, whatever is in the tables."""
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from minuet import NEVER, App, Event, Service, Transaction
+from minuet.ports.observer import Outcome, Point
+from minuet.testing.signals import Signals
+from tests.contract.servers import needs, url_of
+
+pytestmark = needs("postgres")
+MANY = 300
+
+
+class Rung(Event, version=1, key="number"):
+    """Somebody rang."""
+
+    number: int
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """A database of the test's own on the server."""
+    server, name = url_of("postgres") or "", f"minuet_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def bell(*tables: str) -> Service:
+    """A service that has no reaction yet, on these tables."""
+    service = Service("bell", owns=[Rung])
+
+    @service.setup
+    async def create(tx: Transaction) -> None:
+        for table in tables:
+            await tx.execute(table)
+
+    return service
+
+
+async def ring(service: Service, url: str, *, dead: int = 0) -> None:
+    """Let it react to many events; the first alone, so that it is known what its statements answer."""
+    signals = Signals({Point.COMMITTED})
+    async with App([service], broker=url, store=url, observers=[signals]).running():
+        await service.emit(Rung(number=0))
+        await signals.reached(Point.COMMITTED, count=1, within="10s")
+        await asyncio.gather(*[service.emit(Rung(number=number)) for number in range(1, MANY)])
+        await signals.reached(Point.COMMITTED, count=MANY, within="30s")
+    assert len(signals.passed(Point.COMMITTED, outcome=Outcome.DEAD)) == dead
+    assert signals.troubles == []
+
+
+def rows(url: str, sql: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(sql).fetchall()
+
+
+async def test_rows_go_together(url: str) -> None:
+    """What the others in this file are about happens at all: the server is told of far fewer statements than rows."""
+    service = bell(
+        "CREATE TABLE rung (place BIGINT GENERATED ALWAYS AS IDENTITY, number INTEGER, command XID, seen CID)"
+    )
+
+    @service.reaction
+    async def note(rung: Rung, tx: Transaction) -> None:
+        await tx.execute("INSERT INTO rung (number) VALUES (?)", (rung.number,))
+
+    await ring(service, url)
+    assert sorted(rows(url, "SELECT number FROM rung")) == [(n,) for n in range(MANY)]
+    [(commands,)] = rows(url, "SELECT count(DISTINCT (xmin::text, cmin::text)) FROM rung")
+    assert commands < MANY / 4
+
+
+async def test_every_kind_of_value_arrives(url: str) -> None:
+    service = bell(
+        "CREATE TABLE kinds "
+        "(n INTEGER, b BOOLEAN, d DOUBLE PRECISION, m NUMERIC, x BYTEA, t DATE, j JSONB, z TEXT, k INTEGER)"
+    )
+    values = (True, 1.5, Decimal("2.50"), b"\0\1", date(2026, 11, 22), '{"a": "$1"}', None)
+
+    @service.reaction
+    async def note(rung: Rung, tx: Transaction) -> None:
+        await tx.execute("INSERT INTO kinds VALUES (?, ?, ?, ?, ?, ?, ?, ?, -7)", (rung.number, *values))
+
+    await ring(service, url)
+    found = rows(url, "SELECT n, b, d, m, x, t, j::text, z, k FROM kinds ORDER BY n")
+    assert found == [(n, *values, -7) for n in range(MANY)]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "CREATE TRIGGER ringing AFTER INSERT ON rung FOR EACH STATEMENT EXECUTE FUNCTION counted()",
+        "CREATE TRIGGER ringing BEFORE INSERT ON rung FOR EACH ROW EXECUTE FUNCTION counted()",
+        "CREATE RULE ringing AS ON INSERT TO rung DO ALSO UPDATE total SET number = number + 1",
+    ],
+    ids=["statement trigger", "row trigger", "rule"],
+)
+async def test_what_the_database_does_for_each_insert_it_does_for_each(url: str, more: str) -> None:
+    service = bell(
+        "CREATE TABLE total (number INTEGER)",
+        "INSERT INTO total VALUES (0)",
+        "CREATE FUNCTION counted() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN UPDATE total SET number = number + 1; RETURN NEW; END'",
+        "CREATE TABLE rung (number INTEGER)",
+        more,
+    )
+
+    @service.reaction
+    async def note(rung: Rung, tx: Transaction) -> None:
+        await tx.execute("INSERT INTO rung VALUES (?)", (rung.number,))
+
+    await ring(service, url)
+    assert rows(url, "SELECT number FROM total") == [(MANY,)]
+
+
+async def test_an_answer_is_never_wrong_in_the_end(url: str) -> None:
+    """Of every three events two find the row there already, and are told so."""
+    service = bell(
+        "CREATE TABLE thirds (third INTEGER PRIMARY KEY)", "CREATE TABLE told (number INTEGER, rows INTEGER)"
+    )
+
+    @service.reaction
+    async def note(rung: Rung, tx: Transaction) -> None:
+        inserted = await tx.execute("INSERT INTO thirds VALUES (?) ON CONFLICT DO NOTHING", (rung.number // 3,))
+        await tx.execute("INSERT INTO told VALUES (?, ?)", (rung.number, inserted))
+
+    await ring(service, url)
+    assert rows(url, "SELECT number, rows FROM told ORDER BY 1") == [(n, int(n % 3 == 0)) for n in range(MANY)]
+
+
+async def test_what_is_asked_after_a_row_sees_it(url: str) -> None:
+    service = bell("CREATE TABLE rung (number INTEGER)", "CREATE TABLE seen (number INTEGER, rows INTEGER)")
+
+    @service.reaction
+    async def note(rung: Rung, tx: Transaction) -> None:
+        await tx.execute("INSERT INTO rung VALUES (?)", (rung.number,))
+        if rung.number % 7 == 0:
+            there = await tx.fetch_one(int, "SELECT count(*) FROM rung WHERE number = ?", (rung.number,))
+            await tx.execute("INSERT INTO seen VALUES (?, ?)", (rung.number, there))
+        await tx.execute("UPDATE rung SET number = number WHERE number = ?", (rung.number,))
+
+    await ring(service, url)
+    assert rows(url, "SELECT rows, count(*) FROM seen GROUP BY rows") == [(1, len(range(0, MANY, 7)))]
+
+
+async def test_one_row_that_is_refused_is_one_dead_letter(url: str) -> None:
+    service = bell("CREATE TABLE rung (number INTEGER CHECK (number <> 150))")
+
+    @service.reaction(retry=NEVER)
+    async def note(rung: Rung, tx: Transaction) -> None:
+        await tx.execute("INSERT INTO rung VALUES (?)", (rung.number,))
+
+    await ring(service, url, dead=1)
+    assert sorted(rows(url, "SELECT number FROM rung")) == [(n,) for n in range(MANY) if n != 150]
