@@ -10,39 +10,14 @@ between request and end. The clock runs from the first emit until the last servi
 import asyncio
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.programs.feeding import Flight
 from benchmarks.programs.measurement import answer, asked
 from benchmarks.programs.minuet_services import Chain, app_on, requested, run
-from benchmarks.programs.order import FILE, check_state, create, order
-from minuet import Service
+from benchmarks.programs.order import FILE, check_state, create
 
-PUBLISHERS = 256
-IN_FLIGHT = 500
 LOOK_S = 0.001
-
-
-class Flight:
-    """Counts orders to their end, and holds publishers back while too many are under way."""
-
-    def __init__(self, orders: int) -> None:
-        self.over = asyncio.Event()
-        self._left = orders
-        self._slots = asyncio.Semaphore(IN_FLIGHT)
-
-    def landed(self) -> None:
-        """One order's last reaction runs."""
-        self._slots.release()
-        self._left -= 1
-        if self._left == 0:
-            self.over.set()
-
-    async def publish(self, orders: Service, numbers: Iterator[int]) -> None:
-        """Be one publisher: emit orders until none is left of these numbers, which all publishers share."""
-        for number in numbers:
-            await self._slots.acquire()
-            await orders.emit(requested(order(number)))
 
 
 async def committed(file: Path, workflows: int) -> None:
@@ -57,15 +32,11 @@ async def committed(file: Path, workflows: int) -> None:
 
 async def workflows_per_s(file: Path, workflows: int, *, awaiting: bool) -> float:
     """Feed the chain and time it."""
-    flight = Flight(workflows)
+    flight = Flight()
     chain = Chain(flight.landed, awaiting=awaiting)
     async with app_on(file, chain.services).running():
         started = time.perf_counter()
-        numbers = iter(range(workflows))
-        async with asyncio.TaskGroup() as publishers:
-            for _ in range(PUBLISHERS):
-                publishers.create_task(flight.publish(chain.orders, numbers))
-        await flight.over.wait()
+        await flight.feed(lambda order: chain.orders.emit(requested(order)), workflows)
         await committed(file, workflows)
         return workflows / (time.perf_counter() - started)
 

@@ -1,14 +1,13 @@
 """Many workflows on minuet with short retention: each tenth's speed, memory and file at first and at last."""
 
-import asyncio
 import os
 import time
 from pathlib import Path
 
+from benchmarks.programs.feeding import Flight
 from benchmarks.programs.measurement import answer, asked
-from benchmarks.programs.minuet_chain import PUBLISHERS, Flight
-from benchmarks.programs.minuet_services import Chain, app_on, run
-from benchmarks.programs.order import FILE, INSERT, check_state, create
+from benchmarks.programs.minuet_services import Chain, app_on, requested, run
+from benchmarks.programs.order import FILE, INSERT, Order, check_state, create
 
 SLICES = 10
 RING = 10_000
@@ -59,7 +58,7 @@ def size_mib(file: Path) -> float:
 async def slices(file: Path, workflows: int) -> dict[str, float]:
     """Fill the ring, then feed ten slices."""
     each = max(1, workflows // SLICES)
-    flight = Flight(RING)
+    flight = Flight()
     watch: Watch | None = None
 
     def landed() -> None:
@@ -68,20 +67,15 @@ async def slices(file: Path, workflows: int) -> dict[str, float]:
             watch.landed()
 
     chain = Chain(landed, insert=REPLACE)
+
+    async def send(placed: Order) -> None:
+        await chain.orders.emit(requested(placed))
+
     async with app_on(file, chain.services, retention=RETENTION).running():
-        await feed(flight, chain, RING)
-        flight, watch = Flight(each * SLICES), Watch(each, file)
-        await feed(flight, chain, each * SLICES)
+        await flight.feed(send, RING)
+        watch = Watch(each, file)
+        await flight.feed(send, each * SLICES, ring=RING)
         return watch.numbers
-
-
-async def feed(flight: Flight, chain: Chain, workflows: int) -> None:
-    """Publish so many orders concurrently and wait for the last one's end."""
-    numbers = (number % RING for number in range(workflows))
-    async with asyncio.TaskGroup() as publishers:
-        for _ in range(PUBLISHERS):
-            publishers.create_task(flight.publish(chain.orders, numbers))
-    await flight.over.wait()
 
 
 def main() -> None:

@@ -196,12 +196,17 @@ def _paid(order: OrderAccepted) -> PaymentTaken:
 
 
 def app_on(file: Path, services: list[Service], *, retention: str | None = None) -> App:
-    """The application: one SQLite file as broker and store, every default as it ships but for `retention`."""
-    flow = Workflow("order", starts=OrderRequested, ends=CustomerTold, within="1h")
+    """The application on one SQLite file as broker and store, every default as it ships but for `retention`."""
     url = f"sqlite:///{file}"
+    return app_at(url, url, services, retention=retention)
+
+
+def app_at(broker: str, store: str, services: list[Service], *, retention: str | None = None) -> App:
+    """The application on any broker and store, every default as it ships but for `retention`."""
+    flow = Workflow("order", starts=OrderRequested, ends=CustomerTold, within="1h")
     if retention is None:
-        return App(services, workflows=[flow], broker=url, store=url)
-    return App(services, workflows=[flow], broker=url, store=url, retention=retention)
+        return App(services, workflows=[flow], broker=broker, store=store)
+    return App(services, workflows=[flow], broker=broker, store=store, retention=retention)
 
 
 def run(measuring: Coroutine[Any, Any, T]) -> T:

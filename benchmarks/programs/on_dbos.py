@@ -1,5 +1,5 @@
-"""The reference work on DBOS: a durable workflow of five transactions, on SQLite. Runs in the peers'
-environment.
+"""The reference work on DBOS: a durable workflow of five transactions, on SQLite or PostgreSQL. Runs in
+the peers' environment.
 
 Each transaction inserts one state row and commits it with DBOS's own checkpoint, which is its strongest
 guarantee and the one that compares with ours; the datasource shares the system database's file, as ours share
@@ -10,6 +10,8 @@ one.
 - `dbos_tuned`: the fastest arrangement of it that we found. The file is switched to a write-ahead log
   beforehand, and one workflow runs after another in the caller's thread, because its threads wait for each
   other.
+- `dbos_postgres`, `dbos_postgres_serial`: on PostgreSQL, every workflow started, then every result awaited; and one
+  after another in the caller's thread.
 """
 
 import importlib
@@ -18,6 +20,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.programs import in_postgres
 from benchmarks.programs.measurement import answer, asked
 from benchmarks.programs.order import FILE, INSERT, SERVICES, check_state, create, order
 
@@ -55,27 +58,31 @@ def chain_of(dbos: Any, datasource: Any) -> Callable[[Work], str]:
 
 def main() -> None:
     """Launch DBOS on a fresh file, warm it, start the clock."""
-    task = asked(["dbos", "dbos_tuned"])
+    task = asked(["dbos", "dbos_tuned", "dbos_postgres", "dbos_postgres_serial"])
     file = task.directory / FILE
-    tuned = task.way == "dbos_tuned"
-    create(file, "state")
-    with sqlite3.connect(file) as connection:
-        connection.execute(f"PRAGMA journal_mode={'WAL' if tuned else 'DELETE'}").fetchall()
-    connection.close()
+    serial = task.way in {"dbos_tuned", "dbos_postgres_serial"}
+    in_server = task.way.startswith("dbos_postgres")
+    if in_server:
+        in_postgres.create("state")
+    else:
+        create(file, "state")
+        with sqlite3.connect(file) as connection:
+            connection.execute(f"PRAGMA journal_mode={'WAL' if serial else 'DELETE'}").fetchall()
+        connection.close()
 
     # The package is in the peers' environment alone, so type checkers here cannot see it.
     package: Any = importlib.import_module("dbos")
     dbos = package.DBOS
-    url = f"sqlite:///{file}"
+    url = in_postgres.url() if in_server else f"sqlite:///{file}"
     dbos(config={"name": "chain", "system_database_url": url, "log_level": "ERROR"})
-    datasource = package.SQLAlchemyDatasource.create(url)
+    datasource = package.SQLAlchemyDatasource.create(url.replace("postgresql://", "postgresql+psycopg://", 1))
     fulfil = chain_of(dbos, datasource)
     dbos.launch()
     for number in range(WARM):
         fulfil(order(task.workflows + number)._asdict())
 
     started = time.perf_counter()
-    if tuned:
+    if serial:
         for number in range(task.workflows):
             fulfil(order(number)._asdict())
     else:
@@ -84,8 +91,11 @@ def main() -> None:
     seconds = time.perf_counter() - started
 
     dbos.destroy()
-    check_state(file, task.workflows + WARM)
-    answer({task.way: task.workflows / seconds})
+    if in_server:
+        in_postgres.check_state(task.workflows + WARM)
+    else:
+        check_state(file, task.workflows + WARM)
+    answer({task.way.replace("_postgres", ""): task.workflows / seconds})
 
 
 if __name__ == "__main__":
