@@ -1,4 +1,4 @@
-"""What a PostgreSQL database says when it is looked at: its version, how it commits, and who holds the log back."""
+"""What a PostgreSQL database says when it is looked at: version, durability, connections, who holds the log back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ _OLDEST = """
 SELECT pid, coalesce(usename, ''), coalesce(application_name, ''), coalesce(datname, ''),
     extract(epoch FROM clock_timestamp() - xact_start)::float8
 FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY backend_xid::text::bigint LIMIT 1"""
+_SEES_ALL = "SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')"
+_CONNECTIONS = """
+SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+    sum(numbackends)::int FROM pg_stat_database"""
+NEARLY_ALL = 0.9
+"""Which part of the server's connections may be in use before it is said."""
 _PREPARED = "SELECT gid, extract(epoch FROM clock_timestamp() - prepared)::float8 FROM pg_prepared_xacts"
 
 
@@ -30,8 +36,24 @@ async def examine(database: PostgresDatabase) -> list[Examined]:
             advice=None if safe else "A power cut may take commits that minuet took for durable. Switch both on.",
         )
     )
+    found.append(await _connections(database))
     found.append(await _horizon(database))
     return found
+
+
+async def _connections(database: PostgresDatabase) -> Examined:
+    [(most, used)] = await database.read(_CONNECTIONS)
+    enough = used < most * NEARLY_ALL
+    return Examined(
+        subject="postgres.connections",
+        well=enough,
+        found=f"{used} of {most} connections are in use.",
+        advice=None
+        if enough
+        else f"When none is left, whoever comes is refused. A process of minuet has up to {database.place.pool + 1} "
+        "here: give ?pool= less, run fewer processes, see in pg_stat_activity who has the others, or raise "
+        "max_connections.",
+    )
 
 
 async def _horizon(database: PostgresDatabase) -> Examined:
@@ -42,6 +64,14 @@ async def _horizon(database: PostgresDatabase) -> Examined:
         if seconds is not None and seconds > LONG_SECONDS:
             who = f"a transaction of {user or 'somebody'} ({program or 'no program name'}, process {pid}, in {place})"
             return _held(who, seconds, f"End that transaction, or SELECT pg_terminate_backend({pid}).")
+    [(sees_all,)] = await database.read(_SEES_ALL)
+    if not sees_all:
+        return Examined(
+            subject="postgres.horizon",
+            well=None,
+            found="No long transaction of this user holds the log back; this user may not see those of others.",
+            advice="Let it see them: GRANT pg_read_all_stats to the user of the URL.",
+        )
     return Examined(subject="postgres.horizon", well=True, found="No long transaction holds the log back.")
 
 
