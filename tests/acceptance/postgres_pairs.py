@@ -82,6 +82,12 @@ class PostgresPair(NamedTuple):
             )
         return self
 
+    def emptied(self) -> None:
+        """The same databases, with their tables and no rows; quicker than new ones."""
+        for url in {self.broker, self.store}:
+            if tables := tables_of(url, "public"):
+                command(url, "".join(f"DELETE FROM {table}; " for table in tables))
+
     def dropped(self) -> None:
         """Let the server forget both databases."""
         for url in {self.broker, self.store}:

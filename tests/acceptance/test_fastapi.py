@@ -16,7 +16,7 @@ from tests.acceptance import web_process
 from tests.acceptance.forked import KILLED, LONGEST_SECONDS
 from tests.acceptance.own_transactions import driver
 from tests.acceptance.pairs import JOINED, SEPARATE, pair
-from tests.acceptance.postgres_pairs import POSTGRES, POSTGRES_SEPARATE, postgres_pair
+from tests.acceptance.postgres_pairs import POSTGRES, POSTGRES_SEPARATE, PostgresPair, postgres_pair
 from tests.acceptance.web_process import AFTER_COMMIT, BEFORE_PUBLISHING, POINTS
 from tests.contract.servers import needs
 from tools.documents.__main__ import ROOT
@@ -45,7 +45,7 @@ ORDER = {"order_id": "1", "pence": 500}
 REACT = """
 import asyncio, shop
 async def react():
-    async with shop.app.running(), asyncio.timeout(60):
+    async with shop.app.running(), asyncio.timeout(40):
         await shop.app.settled()
 asyncio.run(react())
 """
@@ -92,7 +92,7 @@ def shop(kind: str, tmp_path: Path) -> Iterator[Shop]:
     """The application on a pair of this kind."""
     where = postgres_pair(kind) if kind in (POSTGRES, POSTGRES_SEPARATE) else pair(kind, tmp_path)
     yield Shop(kind, where, tmp_path)
-    if not isinstance(where, type(pair(JOINED, tmp_path))):
+    if isinstance(where, PostgresPair):
         where.dropped()
 
 

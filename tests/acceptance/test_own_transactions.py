@@ -2,6 +2,9 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +17,7 @@ from tests.acceptance import own_transactions
 from tests.acceptance.forked import KILLED, Forked, Parent
 from tests.acceptance.own_transactions import MAKE, Hand, Noted, notes
 from tests.acceptance.pairs import JOINED, SEPARATE, pair
-from tests.acceptance.postgres_pairs import POSTGRES, POSTGRES_SEPARATE, command, postgres_pair
+from tests.acceptance.postgres_pairs import POSTGRES, POSTGRES_SEPARATE, PostgresPair, command, postgres_pair
 from tests.contract.servers import needs
 
 ON_POSTGRES = [
@@ -44,20 +47,32 @@ def reader() -> Service:
     return service
 
 
+@pytest.fixture(scope="module")
+def databases() -> Iterator[Callable[[str], PostgresPair]]:
+    """Databases of this module's, with the user's own table; each test has them empty."""
+    made: dict[str, PostgresPair] = {}
+
+    def empty(kind: str) -> PostgresPair:
+        if kind not in made:
+            made[kind] = postgres_pair(kind)
+            command(made[kind].store, MAKE)
+        made[kind].emptied()
+        return made[kind]
+
+    yield empty
+    for one in made.values():
+        one.dropped()
+
+
 @pytest.fixture
-def where(kind: str, tmp_path: Any) -> Any:
+def where(kind: str, databases: Callable[[str], PostgresPair], tmp_path: Path) -> Any:
     """The broker and store of the test, with the user's own table."""
     if kind in (POSTGRES, POSTGRES_SEPARATE):
-        found = postgres_pair(kind)
-        command(found.store, MAKE)
-        yield found
-        found.dropped()
-    else:
-        found = pair(kind, tmp_path)
-        with sqlite3.connect(found.store) as connection:
-            connection.execute(MAKE)
-        connection.close()
-        yield found
+        return databases(kind)
+    found = pair(kind, tmp_path)
+    with closing(sqlite3.connect(found.store)) as connection:
+        connection.execute(MAKE)
+    return found
 
 
 async def handled(where: Any) -> list[int]:

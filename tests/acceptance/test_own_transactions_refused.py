@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
-import threading
 from contextlib import closing
 from typing import Any
 
@@ -16,9 +15,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
-from minuet import App, StartupError
+from minuet import App, Service, StartupError
+from minuet.brokers.sqlite import SqliteBroker
 from minuet.errors import StoreUnavailable
-from tests.acceptance.own_transactions import MAKE, Noted, driver, notes
+from minuet.ports.store import DeadLetterFilter
+from minuet.stores.sqlite import SqliteStore
+from tests.acceptance.own_transactions import Noted, driver, notes
 from tests.acceptance.pairs import JOINED, look, pair
 from tests.acceptance.postgres_pairs import POSTGRES, command, create, postgres_pair
 from tests.acceptance.postgres_server import own_server
@@ -34,12 +36,19 @@ def on_postgres(test: Any) -> Any:
     return test
 
 
-@pytest.fixture
-def url() -> Any:
-    """The URL of a PostgreSQL database for broker and store."""
+@pytest.fixture(scope="module")
+def database() -> Any:
+    """A PostgreSQL database for the tests of this module, which one after the other have it empty."""
     found = postgres_pair(POSTGRES)
-    yield found.store
+    yield found
     found.dropped()
+
+
+@pytest.fixture
+def url(database: Any) -> str:
+    """The URL of an empty PostgreSQL database for broker and store."""
+    database.emptied()
+    return database.store
 
 
 @pytest.fixture
@@ -136,6 +145,7 @@ class TestPostgresThatCannotGoOn:
     pytestmark = needs("postgres")
 
     async def test_it_is_refused(self, url: str, kind: str, state: str) -> None:
+        """The message says why it cannot go on, and to roll back and begin anew."""
         async with App([notes], broker=url, observers=()).connected():
             with pytest.raises(StoreUnavailable, match=r"whose transaction cannot go on: .+Roll it back, and begin"):
                 await getattr(self, kind.replace(" ", "_").lower())(url, state)
@@ -315,54 +325,33 @@ async def test_a_server_that_was_started_again_is_the_same() -> None:
         assert emitted(url) == 2
 
 
-# -- a program that awaits nothing
+# -- in a reaction, and what is imported
 
 
-def in_threads(url: str, connect: Any, threads: int) -> None:
-    """Emit in a transaction of each thread's own."""
+async def test_emission_from_inside_a_sync_reaction_is_refused(file: Any) -> None:
+    """A thread of a reaction is inside it: the attempt fails, with what to write in its place."""
+    service = Service("thread", owns=[])
 
-    def one(number: int) -> None:
-        connection = connect()
-        connection.execute(f"INSERT INTO own VALUES ({number})")
-        notes.emit_sync(Noted(number=number), tx=connection)
-        connection.commit()
-        connection.close()
+    @service.reaction
+    def escape(noted: Noted, connection: sqlite3.Connection) -> None:
+        notes.emit_sync(EVENT, tx=connection)
 
-    running = [threading.Thread(target=one, args=(number,)) for number in range(threads)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
-
-
-def test_threads_without_an_event_loop_emit_on_sqlite(file: Any) -> None:
-    """`app.emitting()` makes the tables; threads emit and no connection of minuet's is open meanwhile."""
-    url = f"sqlite:///{file}"
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute(MAKE)
-    with App([notes], broker=url, observers=()).emitting():
-        in_threads(url, lambda: sqlite3.connect(file), 8)
-    assert emitted(url) == 8
+    store = SqliteStore(str(file))
+    async with App([notes, service], broker=SqliteBroker(str(file)), store=store, observers=()).running() as app:
+        await notes.emit(EVENT)
+        await app.settled()
+        [letter] = await store.list_dead_letters(DeadLetterFilter())
+    assert letter.reason == "undeclared_emission"
+    assert "called inside the reaction thread.escape" in letter.error
+    assert emitted(f"sqlite:///{file}") == 1
 
 
-@on_postgres
-def test_threads_without_an_event_loop_emit_on_postgres(url: str) -> None:
-    """So it is on PostgreSQL; what is awaited is refused, and so is an event loop."""
-    command(url, MAKE)
-    app = App([notes], broker=url, observers=())
-    with app.emitting():
-        in_threads(url, lambda: psycopg.connect(url), 8)
-        with pytest.raises(StartupError, match=r"opened by `with app.emitting\(\):`. Call notes.emit_sync\(\)"):
-            asyncio.run(notes.emit(EVENT))
-    assert emitted(url) == 8
-    with pytest.raises(StartupError, match="not connected"):
-        notes.emit_sync(EVENT, tx=None)
-
-    async def awaiting() -> None:
-        with pytest.raises(StartupError, match=r"Write `async with app.connected\(\):`"), app.emitting():
-            pass
-
-    asyncio.run(awaiting())
+async def test_an_async_connection_that_was_never_opened_is_refused(file: Any) -> None:
+    """SQLAlchemy makes it without connecting; the message is in prose all the same."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{file}")
+    async with App([notes], broker=f"sqlite:///{file}", observers=()).connected():
+        with pytest.raises(StoreUnavailable, match=r"a sqlalchemy.AsyncConnection whose transaction cannot go on"):
+            await notes.emit(EVENT, tx=engine.connect())
 
 
 def test_no_driver_is_imported_by_what_knows_its_types() -> None:

@@ -119,7 +119,8 @@ async def peel(native: Any, *, sync: bool, others: Callable[[str], StoreUnavaila
                 f"{call} was given the {name} inside run_sync(). Emit beside it: `await service.emit(event, tx=...)` "
                 "with the AsyncSession or AsyncConnection."
             )
-        driver = (core.sync_connection if name in AWAITED else core).connection.driver_connection
+        pooled = await core.get_raw_connection() if name in AWAITED else core.connection
+        driver = pooled.driver_connection
     kind = name_of(driver)
     if kind is None:
         raise others(f"{call} was given a {name} on the driver {core.dialect.driver}")
