@@ -8,6 +8,7 @@ from minuet.contracts.event import Event
 from minuet.errors import (
     CapacityError,
     DeclarationError,
+    InvalidEmission,
     MinuetError,
     Rejected,
     StartupError,
@@ -40,6 +41,7 @@ __all__ = [
     "DeclarationError",
     "Deprecated",
     "Event",
+    "InvalidEmission",
     "MinuetError",
     "Parameters",
     "Rejected",

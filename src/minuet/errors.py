@@ -46,6 +46,10 @@ class UndeclaredEmission(MinuetError):
     """A reaction returned something that its return annotation does not allow; its transaction is rolled back."""
 
 
+class InvalidEmission(MinuetError):
+    """An event was to be emitted whose data its own contract does not allow; nothing was emitted."""
+
+
 class CapacityError(MinuetError):
     """A bound was reached (payload size, batch, buffer) and going on would mean losing something silently."""
 

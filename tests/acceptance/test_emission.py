@@ -5,11 +5,12 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from msgspec import Meta
 
-from minuet import App, Context, Event, Service, StartupError, Transaction, UndeclaredEmission
+from minuet import App, Context, Event, InvalidEmission, Service, StartupError, Transaction, UndeclaredEmission
 from minuet.contracts.identity import derive
 from minuet.errors import PayloadTooLarge, StoreUnavailable
 from minuet.ports.observer import Point
@@ -188,6 +189,41 @@ async def test_emission_from_inside_a_reaction_is_refused(kind: str, *, spawned:
         assert "called inside the reaction writer.escape" in letter.error
         assert "Return the event instead" in letter.error
         assert await rows(store, "SELECT count(*) FROM followed") == [(0,)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_event_that_nobody_could_read_is_not_emitted(kind: str, tmp_path: Path) -> None:
+    """Types and constraints count, which no constructor looks at: by the service's own hand, and by a reaction's."""
+
+    class Weighed(Event, key="parcel"):
+        parcel: str
+        grams: Annotated[int, Meta(ge=1)]
+
+    broker, store = adapters(kind, tmp_path)
+    service, signals = Service("scales", owns=[Began, Weighed]), Signals({Point.COMMITTED})
+
+    @service.setup
+    async def tables(tx: Transaction) -> None:
+        await tx.execute("CREATE TABLE IF NOT EXISTS weights (grams INTEGER)")
+
+    @service.reaction
+    async def weigh(began: Began, tx: Transaction) -> Weighed:
+        await tx.execute("INSERT INTO weights VALUES (?)", (began.number,))
+        return Weighed(parcel="tea", grams=began.number)
+
+    app = App([service], broker=broker, store=store, observers=[signals])
+    async with app.running():
+        for wrong in ({"grams": 0}, {"grams": "much"}, {"parcel": None}, {"parcel": ["tea"]}, {"grams": object()}):
+            with pytest.raises(
+                InvalidEmission, match=r"Weighed.* \(declared at .*test_emission.py:\d+\) was not emitted"
+            ):
+                await service.emit(Weighed(**{"parcel": "tea", "grams": 1, **wrong}))  # type: ignore[arg-type]
+        await service.emit(Began(number=0))
+        await service.emit(Began(number=5))
+        await signals.reached(Point.COMMITTED, count=2, within="5s")
+        [letter] = await store.list_dead_letters(DeadLetterFilter())
+        assert (letter.key, letter.reason, letter.attempts) == ("0", "invalid_emission", 1)
+        assert await rows(store, "SELECT grams FROM weights") == [(5,)]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from minuet.errors import Rejected, UndeclaredEmission
+from minuet.errors import InvalidEmission, Rejected, UndeclaredEmission
 from minuet.policies.retry import Retry
 
 
@@ -19,6 +19,8 @@ class Reason(StrEnum):
     """It failed with an error that `never=` declares to be permanent."""
     UNDECLARED_EMISSION = "undeclared_emission"
     """The reaction returned what its annotation does not allow."""
+    INVALID_EMISSION = "invalid_emission"
+    """The reaction returned an event whose data the event's own contract does not allow."""
     AT_MOST_ONCE = "at_most_once"
     """It failed, and its guarantee forbids a second attempt."""
     PROCESS_DIED = "process_died"
@@ -50,6 +52,8 @@ def judge(
         return GiveUp(error.reason)
     if isinstance(error, UndeclaredEmission):
         return GiveUp(Reason.UNDECLARED_EMISSION)
+    if isinstance(error, InvalidEmission):
+        return GiveUp(Reason.INVALID_EMISSION)
     if isinstance(error, never):
         return GiveUp(Reason.PERMANENT_ERROR)
     seconds = policy.delay(attempt, chance)

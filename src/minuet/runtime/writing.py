@@ -9,7 +9,7 @@ from minuet.contracts.attributes import check_text
 from minuet.contracts.contract import Contract
 from minuet.contracts.envelope import Envelope, to_binary
 from minuet.contracts.writer import StructuredWriter
-from minuet.errors import PayloadTooLarge
+from minuet.errors import InvalidEmission, PayloadRejected, PayloadTooLarge
 from minuet.ports.broker import Attributes, Capabilities, Headers, Message
 
 
@@ -39,8 +39,10 @@ class MessageWriter:
     ) -> Message:
         """The message of an event of this contract; `at` is its time in seconds since 1970 UTC.
 
-        Raises PayloadTooLarge when the broker would refuse it, EnvelopeRejected when its key cannot be an attribute.
+        Raises InvalidEmission when its contract does not allow its data, EnvelopeRejected when its key cannot be an
+        attribute, PayloadTooLarge when the broker would refuse it.
         """
+        data = _valid(contract, event)
         key = contract.key_of(event)
         if self._form == "columns":
             if key is not None and not (key and key.isascii() and key.isprintable()):
@@ -48,11 +50,11 @@ class MessageWriter:
             headers: Headers = Attributes(
                 contract.type, at, correlation_id, causation_id, traceparent, contract.extensions or None
             )
-            body = contract.encode(event)
+            body = data
         elif self._form == "structured":
             headers = None
             body = self._writer(contract).write(
-                event,
+                data,
                 id=event_id,
                 time=datetime.fromtimestamp(at, UTC),
                 correlationid=correlation_id,
@@ -63,7 +65,7 @@ class MessageWriter:
         else:
             envelope = Envelope(
                 event_id, self._source, contract.type, datetime.fromtimestamp(at, UTC), None, "application/json", None,
-                correlation_id, causation_id, traceparent, None, key, contract.extensions, contract.encode(event),
+                correlation_id, causation_id, traceparent, None, key, contract.extensions, data,
             )  # fmt: skip
             headers, body = to_binary(envelope)
         if len(body) > self._largest:
@@ -80,3 +82,17 @@ class MessageWriter:
         if writer is None:
             writer = self._structured[contract] = StructuredWriter(contract, self._source)
         return writer
+
+
+def _valid(contract: Contract, event: object) -> bytes:
+    """The event's data, which whoever takes it can read. No type checker sees every constraint, and no constructor."""
+    try:
+        data = contract.encode(event)
+        contract.decode(data)
+    except (PayloadRejected, TypeError, ValueError, OverflowError) as error:
+        said = str(error).rstrip(".")
+        raise InvalidEmission(
+            f"{contract.type} (declared at {contract.place}) was not emitted, because nobody could read it: {said}. "
+            "Give its fields values of their types."
+        ) from error
+    return data
