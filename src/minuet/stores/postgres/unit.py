@@ -13,11 +13,26 @@ from minuet.databases.borrowed import Sending
 from minuet.databases.encoding import given_back, octets, texts
 from minuet.databases.pipelining import Line
 from minuet.databases.postgres import CHANNEL, ELSEWHERE, Committed, PostgresDatabase
+from minuet.errors import StoreUnavailable, TransactionLost
 from minuet.ports.broker import Message
 from minuet.stores.postgres.letters import PostgresDeadLetters
 from minuet.stores.postgres.parking import PostgresParking
 from minuet.stores.postgres.rows import SQL, body_in_two, headers_text
 from minuet.stores.postgres.transaction import PostgresTransaction
+
+FAILED = (
+    "A statement of the reaction was refused, and with it, in PostgreSQL, all that follows in its transaction, however "
+    "its error is caught. Let the error out, or put `SAVEPOINT mine` before the statement and `ROLLBACK TO mine` after."
+)
+LASTING = (
+    "RESET SESSION AUTHORIZATION",
+    "RESET ROLE",
+    "RESET ALL",
+    "UNLISTEN *",
+    "DISCARD TEMP",
+    "SELECT pg_advisory_unlock_all()",
+)
+"""What takes back what a session keeps beyond its transactions."""
 
 
 class PostgresUnit:
@@ -41,23 +56,51 @@ class PostgresUnit:
         """How many callbacks there were at the mark."""
 
     async def mark(self) -> None:
-        self.line.post("SAVEPOINT turn")
+        self.line.asked, self.line.failed = None, False
+        self.line.post("SAVEPOINT minuet_turn")
         self._marked = len(self.callbacks)
 
     async def keep(self) -> None:
-        self.line.post("RELEASE turn")
+        line = self.line
+        if line.failed or line.broken or (line.asked is not None and not line.asked.done()):
+            await line.quiet()
+            if line.broken:
+                raise StoreUnavailable(FAILED)
+        if line.touched:
+            await self._let_nothing_last()
+        line.post("RELEASE minuet_turn")
 
     async def undo(self) -> None:
         await self.line.quiet()
-        self.line.post("ROLLBACK TO turn")
-        self.line.post("RELEASE turn")
+        if self.line.usable and self.line.idle:
+            raise TransactionLost("The reaction ended the transaction that it shares with its inbox and its events.")
+        self.line.post("ROLLBACK TO minuet_turn")
+        self.line.post("RELEASE minuet_turn")
+        if self.line.touched:
+            await self._let_nothing_last()
         del self.callbacks[self._marked :]
+
+    async def _let_nothing_last(self) -> None:
+        """Take back what would outlive the reaction: settings, roles, locks of the session, temporary tables."""
+        for sql in LASTING:
+            self.line.post(sql)
+        [(frozen,)] = await self.line.rows("SELECT current_setting('transaction_read_only') = 'on'")
+        if frozen:
+            raise StoreUnavailable("The reaction made its transaction read-only, and minuet writes in it too.")
+        self.line.touched = False
 
     def run_ahead(self) -> None:
         self.transaction.run_ahead()
 
     async def caught_up(self) -> bool:
-        return await self.transaction.caught_up()
+        right = await self.transaction.caught_up()
+        await self.line.quiet()
+        return right and not self.line.broken and not self.line.touched
+
+    async def settle(self) -> None:
+        """Before the commit: what was done outside any turn is to outlast it no more than what was done in one."""
+        if self.line.touched:
+            await self._let_nothing_last()
 
     def wake_others(self) -> None:
         if self._adopted and not self.wakes_others:
@@ -139,6 +182,7 @@ class PostgresScope:
         unit.transaction.end()
         try:
             if error is None:
+                await unit.settle()
                 await self._commit(unit)
         except BaseException as failed:
             await self._held.__aexit__(type(failed), failed, failed.__traceback__)
