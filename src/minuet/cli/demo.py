@@ -116,8 +116,8 @@ def order(
         settings=settings,
         kills=kills,
         workers=workers,
-        broker=own(broker or store or "", name),
-        store=own(store or "", name),
+        broker=attempt(lambda: own(broker or store or "", name), 2),
+        store=attempt(lambda: own(store or "", name), 2),
     )
     made = () if directory is not None else tuple(url for url in (plan.broker, plan.store) if name in url)
     check_places(plan)
@@ -222,8 +222,9 @@ def check_places(plan: Plan) -> None:
 def forget(urls: Sequence[str]) -> None:
     """Remove what this run has made on servers."""
     from minuet.demo.places import remove
+    from minuet.examples.order_fulfilment.app import app
 
-    attempt(lambda: asyncio.run(remove(*urls)))
+    attempt(lambda: asyncio.run(remove(app, *urls)))
 
 
 def print_paths(console: Console, plan: Plan) -> None:
@@ -262,8 +263,8 @@ def say_places(console: Console, plan: Plan) -> None:
     places = " and ".join(dict.fromkeys((told(plan.broker_url), told(plan.store_url))))
     console.print(
         Text(
-            f"\nEverything is in {places}: `minuet trace` and `minuet dlq` read it with the --broker and --store that "
-            f"{plan.directory / PLAN} names.",
+            f"\nEverything is in {places}: `minuet dlq` reads it with the --store that {plan.directory / PLAN} names, "
+            "and `minuet trace` with the --broker as well, where a broker can be read.",
             "dim",
         ),
         soft_wrap=True,

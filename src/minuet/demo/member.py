@@ -19,9 +19,15 @@ BROKER, STORE = "MINUET_DEMO_BROKER", "MINUET_DEMO_STORE"
 """The variables that name the URLs, which may carry passwords: other users see a process's arguments."""
 
 
+WAIT_SECONDS = 30.0
+"""How long a process that starts waits for a server that is away or too busy to answer."""
+
+
 def shop() -> App:
     """The shop where the environment says."""
-    return build(os.environ[BROKER], os.environ[STORE])
+    app = build(os.environ[BROKER], os.environ[STORE])
+    app.wait_seconds = WAIT_SECONDS
+    return app
 
 
 async def serve(service: str) -> None:

@@ -6,13 +6,13 @@ somebody has been there.
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, urlsplit
+import asyncio
+import os
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from minuet.app import App
 from minuet.composition import groups_of
-from minuet.config import named, open_broker, open_store
-from minuet.databases.postgres import PostgresDatabase
-from minuet.databases.schemas import drop
+from minuet.config import expanded, named, open_broker, open_store
 from minuet.demo.plan import DemoFailed
 from minuet.errors import NeverUsed
 
@@ -22,19 +22,24 @@ OPTION = {"postgres": "schema", "postgresql": "schema", "kafka": "prefix", "rabb
 
 def own(url: str, name: str) -> str:
     """The place of this name on the server of a URL; the URL itself if it names one, or where none is needed."""
-    parts = urlsplit(url)
+    parts = parts_of(url)
     option = OPTION.get(parts.scheme)
     if option is None or option in parse_qs(parts.query):
         return url
-    return f"{url}{'&' if parts.query else '?'}{option}={name}"
+    return f"{url}{'&' if parts.query else '?'}{option}={name}{'.' if parts.scheme == 'kafka' else ''}"
 
 
 def told(url: str) -> str:
     """A place for people, without credentials."""
-    parts = urlsplit(url)
-    option = OPTION.get(parts.scheme)
-    names = parse_qs(parts.query).get(option or "", [])
-    return f"{named(url)}, {option} {names[0]}" if names else named(url)
+    parts = parts_of(url)
+    option = OPTION.get(parts.scheme, "")
+    names = parse_qs(parts.query).get(option, [])
+    return f"{named(url).partition('?')[0]}, {option} {names[0]}" if names else named(url)
+
+
+def parts_of(url: str) -> SplitResult:
+    """The parts of a URL, with what it takes from the environment."""
+    return urlsplit(expanded(url, os.environ))
 
 
 async def refuse_used(app: App, broker: str, store: str) -> None:
@@ -51,9 +56,11 @@ async def refuse_used(app: App, broker: str, store: str) -> None:
 
 
 def _used(kind: str, url: str) -> str:
+    option = OPTION.get(parts_of(url).scheme)
+    advice = f", or leave ?{option}= out and let this run have one of its own" if option else ""
     return (
         f"The {kind} {told(url)} holds the state of an earlier run, whose orders and these would mix. Give another "
-        f"place, or leave ?{OPTION.get(urlsplit(url).scheme, '...')}= out and let this run have one of its own."
+        f"place{advice}."
     )
 
 
@@ -83,10 +90,38 @@ async def _ran_on_broker(app: App, url: str) -> bool:
         await broker.close()
 
 
-async def remove(*urls: str) -> None:
-    """Forget these places with all that is in them. Raises MinuetError."""
-    for url in dict.fromkeys(urls):
-        if urlsplit(url).scheme in ("postgres", "postgresql"):
-            database = open_store(url).database
-            assert isinstance(database, PostgresDatabase)
-            await drop(database.place)
+async def remove(app: App, *urls: str) -> None:
+    """Forget these places with all that is in them. Raises BrokerUnavailable or StoreUnavailable."""
+    for url in dict.fromkeys(expanded(url, os.environ) for url in urls):
+        match urlsplit(url).scheme:
+            case "kafka":
+                await _remove_prefix(url)
+            case "rabbitmq":
+                await _remove_exchange(app, url)
+            case _:
+                await _remove_schema(url)
+
+
+# Each client library is loaded only where it is used.
+
+
+async def _remove_prefix(url: str) -> None:
+    from minuet.brokers.kafka.place import KafkaPlace  # noqa: PLC0415
+    from minuet.brokers.kafka.removal import remove  # noqa: PLC0415
+
+    await asyncio.to_thread(remove, KafkaPlace.from_url(url))
+
+
+async def _remove_exchange(app: App, url: str) -> None:
+    from minuet.brokers.rabbitmq import RabbitBroker  # noqa: PLC0415
+    from minuet.brokers.rabbitmq.address import Address  # noqa: PLC0415
+    from minuet.brokers.rabbitmq.removal import remove  # noqa: PLC0415
+
+    await remove(Address.from_url(url), groups_of(app.services, RabbitBroker.capabilities))
+
+
+async def _remove_schema(url: str) -> None:
+    from minuet.databases.postgres_place import PostgresPlace  # noqa: PLC0415
+    from minuet.databases.schemas import drop  # noqa: PLC0415
+
+    await drop(PostgresPlace.from_url(url))

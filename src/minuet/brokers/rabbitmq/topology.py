@@ -69,6 +69,11 @@ def members_of(exchange: str) -> str:
     return f"{exchange}..members"
 
 
+def mark_of(exchange: str, group: str, queues: int, topic: str) -> str:
+    """The exchange that says by being there that a topic is bound for so many of a group's queues."""
+    return f"{exchange}.{group}.{queues}.{topic}"
+
+
 class Topology:
     """Looks at a server, and makes what is missing. What may end a channel is asked on one of its own."""
 
@@ -174,7 +179,7 @@ class Topology:
         for topic in group.topics:
             if problem := unusable(topic):
                 changes.append(Change(what=f"topic {topic}", how="bind it", refused=problem))
-            elif not await self._is_exchange(connection, self._mark(group.name, queues, topic)):
+            elif not await self._is_exchange(connection, mark_of(self._exchange, group.name, queues, topic)):
                 changes.append(Change(what=f"topic {topic}", how=f"bind it to the queues of {group.name}"))
         return changes
 
@@ -184,9 +189,6 @@ class Topology:
 
     def _is_hashed(self, layout: Layout, queues: int) -> bool:
         return layout.hashed or queues > 1
-
-    def _mark(self, group: str, queues: int, topic: str) -> str:
-        return f"{self._exchange}.{group}.{queues}.{topic}"
 
     async def _without_plugin(self, name: str, how: str) -> Change | None:
         """Why a consistent-hash exchange cannot be made here, None if it can. Asked of an exchange that is there."""
@@ -253,7 +255,7 @@ class Topology:
             else:
                 await channel.ask(commands.Queue.Bind(**direct), commands.Queue.BindOk)  # type: ignore[arg-type]
             mark = commands.Exchange.Declare(
-                exchange=self._mark(name, queues, topic), exchange_type="fanout", durable=True, internal=True
+                exchange=mark_of(exchange, name, queues, topic), exchange_type="fanout", durable=True, internal=True
             )
             await channel.ask(mark, commands.Exchange.DeclareOk)
 
