@@ -50,11 +50,10 @@ async def check_up(place: Place, owed_seconds: float, now: float) -> AsyncIterat
         return
     try:
         async with opened_store(place) as store, AsyncExitStack() as stack:
-            broker: Broker | None = None
-            try:
-                broker = None if away else await stack.enter_async_context(opened_broker(place))
-            except BrokerUnavailable as error:
-                yield Examined(subject="broker.opens", well=False, found=str(error))
+            broker = None if away else await reached(place, stack)
+            if isinstance(broker, Examined):
+                yield broker
+                broker = None
             yield Examined(subject="store.opens", well=True, found=f"{named(place.store)} opens.")
             async for one in inside(broker, store, declared, owed_seconds, now):
                 yield one
@@ -102,6 +101,16 @@ def composition(app: App) -> Iterator[Examined]:
             yield Examined(subject="app.service", well=True, found=f"{service.name} can start.")
 
 
+async def reached(place: Place, stack: AsyncExitStack) -> Broker | Examined:
+    """The broker, open until the stack is closed; or what is found instead."""
+    try:
+        return await stack.enter_async_context(opened_broker(place))
+    except BrokerUnavailable as error:
+        return Examined(subject="broker.opens", well=False, found=str(error))
+    except NeverUsed as error:
+        return Examined(subject="broker.opens", well=False if place.app is None else None, found=str(error))
+
+
 async def topology(place: Place) -> AsyncIterator[Examined]:
     """What a broker whose topology is somebody's decision lacks of what the app's services need."""
     if place.app is None:
@@ -110,8 +119,11 @@ async def topology(place: Place) -> AsyncIterator[Examined]:
     if broker.capabilities.provisioned != "on_request":
         return
     try:
-        async with opened_broker(place._replace(broker=broker)):
+        await broker.open()
+        try:
             planned = await broker.plan(groups_of(place.app.services, broker.capabilities))
+        finally:
+            await broker.close()
     except BrokerUnavailable as error:
         yield Examined(subject="broker.opens", well=False, found=str(error))
         return

@@ -239,7 +239,7 @@ class Broker(Protocol):
         """Connect; `BrokerUnavailable` or `StoreUnavailable` says in prose why that is not possible.
 
         Without `create`, a place that minuet has never used is refused and left as it is. A broker that is provisioned
-        on request changes nothing when it opens, and opens where nothing is provisioned: its `plan` says what is missing.
+        on request changes nothing when it opens, with `create` neither: its `plan` says what is missing.
         """
         ...
 
