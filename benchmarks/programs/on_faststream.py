@@ -215,6 +215,7 @@ async def workflows_per_s(way: str, workflows: int, directory: Any) -> float:
     async with (
         asyncpg.create_pool(in_postgres.url(), min_size=POOL, max_size=POOL) as pool,
         wired(way, directory) as wiring,
+        asyncio.TaskGroup() as group,
     ):
         outbox = way.endswith("_outbox")
         if outbox:
@@ -222,7 +223,7 @@ async def workflows_per_s(way: str, workflows: int, directory: Any) -> float:
         else:
             inserting(wiring, pool, flight)
         await wiring.broker.start()
-        relaying = asyncio.create_task(relay(wiring, pool, owed)) if outbox else None
+        relaying = group.create_task(relay(wiring, pool, owed)) if outbox else None
 
         async def send(order: Order) -> None:
             await wiring.publish(TOPICS[0], Placed(**order._asdict()))
