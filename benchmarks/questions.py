@@ -6,6 +6,7 @@ from benchmarks import (
     chain_rabbitmq,
     chain_sqlite,
     idle_hop_sqlite,
+    idle_hops,
     import_time,
     million_sqlite,
 )
@@ -16,6 +17,9 @@ QUESTIONS = (
     chain_kafka.QUESTION,
     chain_rabbitmq.QUESTION,
     idle_hop_sqlite.QUESTION,
+    idle_hops.POSTGRES,
+    idle_hops.KAFKA,
+    idle_hops.RABBITMQ,
     million_sqlite.QUESTION,
     import_time.QUESTION,
 )
