@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from minuet.brokers.rabbitmq.address import Address
+from minuet.brokers.rabbitmq.aside import aside_of
 from minuet.brokers.rabbitmq.connection import Channel, Connection
 from minuet.brokers.rabbitmq.publishing import Publisher
 from minuet.brokers.rabbitmq.subscription import RabbitSubscription
@@ -156,7 +157,8 @@ class RabbitBroker:
                     advice="Free memory or disk on it, or let its queues be emptied; what is owed waits in the outbox.",
                 )
             )
-        found += [await self._examined(connection, name) for name in sorted(self._groups)]
+        for name in sorted(self._groups):
+            found += await self._examined(connection, name)
         found += [
             Examined(
                 subject="rabbitmq.unroutable",
@@ -168,21 +170,33 @@ class RabbitBroker:
         ]
         return found
 
-    async def _examined(self, connection: Connection, name: str) -> Examined:
-        queues = (await self._topology.layout(connection, name)).queues
-        depths = [
-            await self._topology.depth(connection, queue_of(self._address.exchange, name, number))
-            for number in range(queues)
-        ]
+    async def _examined(self, connection: Connection, name: str) -> list[Examined]:
+        exchange, topology = self._address.exchange, self._topology
+        queues = (await topology.layout(connection, name)).queues
+        depths = [await topology.depth(connection, queue_of(exchange, name, number)) for number in range(queues)]
         there = [depth for depth in depths if depth is not None]
         waiting, idle = sum(depth.waiting for depth in there), sum(not depth.consumers for depth in there)
         told = f"{name} has {len(there)} queues with {waiting} messages that nobody has been given"
-        return Examined(
-            subject="rabbitmq.queues",
-            well=bool(there) and None if idle or not there else True,
-            found=f"{told}, and {idle} of the queues have no worker." if idle else f"{told}.",
-            advice="Start a worker of the service." if idle and waiting else None,
-        )
+        found = [
+            Examined(
+                subject="rabbitmq.queues",
+                well=None if idle or not there else True,
+                found=f"{told}, and {idle} of the queues have no worker." if idle else f"{told}.",
+                advice="Start a worker of the service." if idle and waiting else None,
+            )
+        ]
+        aside = await topology.depth(connection, aside_of(exchange, name))
+        if aside is not None and aside.waiting:
+            found.append(
+                Examined(
+                    subject="rabbitmq.aside",
+                    well=False,
+                    found=f"{aside.waiting} messages of topics that {name} has ceased to read are in the queue "
+                    f"{aside_of(exchange, name)}.",
+                    advice=f"Unbind those topics from {exchange}.{name}; then purge that queue, or move it back.",
+                )
+            )
+        return found
 
     # -- connections
 

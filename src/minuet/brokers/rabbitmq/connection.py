@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Frame)
 CONNECT_SECONDS = 4.5
 """A server that does not let us in within this time is said to be unavailable."""
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 10.0
 """How long an answer may take. A server that is gone is noticed by its heartbeats, sooner."""
 CLOSE_SECONDS = 2.0
+LEADERLESS = "whether it is overloaded, or a queue has no leader (rabbitmq-queues quorum_status)"
 NOT_FOUND, ACCESS_REFUSED, PRECONDITION_FAILED, COMMAND_INVALID = 404, 403, 406, 503
 
 
@@ -72,7 +73,7 @@ class Channel:
             async with asyncio.timeout(ANSWER_SECONDS):
                 found = await future
         except TimeoutError:
-            self.connection.abort(f"did not answer {method.name} within {ANSWER_SECONDS:.0f} seconds")
+            self.connection.abort(f"did not answer {method.name} within {ANSWER_SECONDS:.0f} seconds: see {LEADERLESS}")
             raise BrokerUnavailable(str(self.connection.lost)) from None
         if not isinstance(found, answer):
             self.connection.abort(f"answered {method.name} with {found.name}")
@@ -277,7 +278,7 @@ class Connection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Write frames."""
-        if self._transport is not None and self.lost is None:
+        if self._transport is not None and self.lost is None and not self._transport.is_closing():
             self._written = True
             self._transport.write(data)
 

@@ -67,8 +67,7 @@ async def greet(address: Address, hear: Callable[[], Awaitable[Frame]], say: Cal
         said = getattr(error, "said", str(error))
         raise BrokerUnavailable(
             f"RabbitMQ at {address.shown} does not let {address.user!r} into the virtual host {address.vhost!r}: {said}"
-            ". Create it (rabbitmqctl add_vhost), allow the user (rabbitmqctl set_permissions), or correct the path of the "
-            "URL."
+            ". Create it (rabbitmqctl add_vhost), allow the user (rabbitmqctl set_permissions), or correct the URL."
         ) from None
     if not isinstance(opened, commands.Connection.OpenOk):
         raise BrokerUnavailable(f"RabbitMQ at {address.shown} did not open the virtual host {address.vhost!r}.")

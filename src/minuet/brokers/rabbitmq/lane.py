@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pamqp import commands
 
 from minuet.brokers.rabbitmq import frames
+from minuet.brokers.rabbitmq.aside import Strange
 from minuet.brokers.rabbitmq.carrying import delivery_of
 from minuet.brokers.rabbitmq.connection import Channel, Connection
 from minuet.errors import BrokerUnavailable
@@ -37,12 +38,14 @@ class Lane:
         channel: Channel,
         arrived: Callable[[Lane], None],
         failed: Callable[[BrokerUnavailable], None],
-        topics: dict[bytes, str],
+        topics: Mapping[bytes, str],
     ) -> None:
         self.queue = queue
         self.serial = serial
         self.waiting: deque[Delivery] = deque()
         """What came and was not handed out."""
+        self.strange: list[Strange] = []
+        """What came of topics that are not read here."""
         self.held: set[int] = set()
         """The tags of what was handed out."""
         self.active = False
@@ -72,7 +75,7 @@ class Lane:
         serial: int,
         arrived: Callable[[Lane], None],
         failed: Callable[[BrokerUnavailable], None],
-        topics: dict[bytes, str],
+        topics: Mapping[bytes, str],
     ) -> Lane:
         """Take a place in a queue, behind those who have one."""
         channel = await connection.channel()
@@ -88,11 +91,13 @@ class Lane:
     def _delivered(self, method: bytes, header: bytes, body: bytes) -> None:
         tag, routing_key = frames.routing_key_of(method)
         topic = self._topics.get(routing_key)
-        if topic is None:
-            topic = self._topics[routing_key] = routing_key.decode("utf-8", "replace")
         self._open[tag] = None
         self.active = True
-        self.waiting.append(delivery_of(topic, header, body, self._base + tag))
+        if topic is not None:
+            self.waiting.append(delivery_of(topic, header, body, self._base + tag))
+        else:
+            now = asyncio.get_running_loop().time()
+            self.strange.append(Strange(routing_key.decode("utf-8", "replace"), tag, header, body, now))
         self._arrived(self)
 
     def take(self, limit: int) -> list[Delivery]:
@@ -121,6 +126,11 @@ class Lane:
         mine = self.held.intersection(tags)
         self.held -= mine
         return self._settle(mine)
+
+    def dismiss(self, strange: Strange) -> bytes:
+        """The frame that acknowledges what was set aside."""
+        self.strange.remove(strange)
+        return self._settle({strange.tag})
 
     def _settle(self, mine: set[int]) -> bytes:
         last, done = 0, list[int]()
@@ -180,6 +190,7 @@ class Lane:
         """Give up the place; what is not acknowledged goes to the next, in its order."""
         self._unpause()
         self.waiting.clear()
+        self.strange.clear()
         self.held.clear()
         channel = self._channel
         channel.delivered = _ignored

@@ -11,7 +11,7 @@ from pamqp import commands
 
 from minuet.brokers.rabbitmq import frames
 from minuet.brokers.rabbitmq.carrying import properties_of
-from minuet.brokers.rabbitmq.connection import NOT_FOUND, Channel, Connection, Refused
+from minuet.brokers.rabbitmq.connection import LEADERLESS, NOT_FOUND, Channel, Connection, Refused
 from minuet.errors import BrokerUnavailable, CapacityError
 from minuet.ports.broker import Message
 
@@ -19,8 +19,8 @@ WINDOW_BYTES = 256 * 1024
 """How much is written before we look whether the server keeps up."""
 BLOCKED_SECONDS = 3.0
 """How long a batch waits for a server that says it takes nothing now."""
-CONFIRM_SECONDS = 60.0
-"""How long a server that takes messages may take to confirm them."""
+CONFIRM_SECONDS = 10.0
+"""How long a server that takes messages may take to confirm them. A queue that has lost its leader never does."""
 
 
 class _Batch:
@@ -118,7 +118,9 @@ class Publisher:
         while not done.done():
             seconds = min(BLOCKED_SECONDS, end - loop.time()) if connection.blocked is not None else end - loop.time()
             if seconds <= 0:
-                connection.abort(f"confirmed nothing for {CONFIRM_SECONDS:.0f} seconds")
+                connection.abort(
+                    f"did not confirm every message within {CONFIRM_SECONDS:.0f} seconds: see {LEADERLESS}"
+                )
                 break
             self._alarm.clear()
             alarm: asyncio.Future[Any] = asyncio.ensure_future(self._alarm.wait())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 
+from minuet.brokers.rabbitmq.aside import HOLD_SECONDS, MOST_HELD, aside_of, set_aside
 from minuet.brokers.rabbitmq.connection import Channel, Connection
 from minuet.brokers.rabbitmq.lane import TAGS, Lane
 from minuet.brokers.rabbitmq.membership import Members
@@ -31,6 +33,7 @@ class RabbitSubscription:
         self._exchange = exchange
         self._topology = topology
         self._connect = connect
+        self._speaker = speaker
         self._told_closed = closed
         self._members = Members(members_of(exchange), group.name, frozenset(group.topics), speaker)
         self._topics = {topic.encode(): topic for topic in group.topics}
@@ -124,9 +127,12 @@ class RabbitSubscription:
         try:
             await self._join()
             while True:
-                await self._unbalanced.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(None if self._all_read() else HOLD_SECONDS / 10):
+                        await self._unbalanced.wait()
                 self._unbalanced.clear()
                 await self._balance()
+                await self._set_aside()
         except BrokerUnavailable as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001  # whoever receives is told
@@ -176,6 +182,21 @@ class RabbitSubscription:
             layout = await self._topology.layout(self._connection, self.group.name)
             self._queues = self._members.queues = max(self._queues, layout.queues)
 
+    def _all_read(self) -> bool:
+        return not any(lane.strange for lane in self._lanes.values())
+
+    async def _set_aside(self) -> None:
+        """What no worker reads that is there goes out of the way, in time."""
+        read = frozenset[str]().union(*(member.topics for member in self._members.known.values()))
+        before = asyncio.get_running_loop().time() - HOLD_SECONDS
+        for lane in list(self._lanes.values()):
+            nobodys = [one for one in lane.strange if one.topic not in read]
+            for number, one in enumerate(nobodys):
+                if len(nobodys) - number > MOST_HELD or one.since < before:
+                    speaker = await self._speaker()
+                    await set_aside(speaker.connection, aside_of(self._exchange, self.group.name), one)
+                    lane.send(lane.dismiss(one))
+
     async def _begin(self, number: int, owner: str) -> None:
         assert self._connection is not None
         queue = queue_of(self._exchange, self.group.name, number)
@@ -196,6 +217,8 @@ class RabbitSubscription:
     def _came(self, lane: Lane) -> None:
         if lane.waiting:
             self._arrived.set()
+        if len(lane.strange) > MOST_HELD:
+            self._unbalanced.set()
 
     def _told_by(self, member: str) -> None:
         """One whose queue this worker has, as its standby, is there: it shall have it."""
