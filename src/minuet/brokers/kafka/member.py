@@ -213,8 +213,8 @@ class Member:
             self._held_back.discard(where)
             starts.append(TopicPartition(*where, OFFSET_BEGINNING if start is None else start))
         consumer.incremental_assign(starts)
-        if self._all_paused:
-            consumer.pause(starts)
+        # The library remembers of a partition that it was paused, also while it was somebody else's.
+        (consumer.pause if self._all_paused else consumer.resume)(starts)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Finish what is held of these, within bounds, so that nobody else begins it; then write down what is done."""
