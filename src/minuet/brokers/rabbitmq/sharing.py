@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -40,27 +40,25 @@ def places(members: Iterable[str], queues: int) -> list[Place]:
     goes.
     """
     there = sorted(set(members))
-    owners = _owners(there, queues)
-    without: Mapping[str, list[str]] = {
-        owner: _owners([other for other in there if other != owner], queues) for owner in set(owners)
+    ranked = [sorted(there, key=lambda member: _weight(member, number)) for number in range(queues)]
+    owners = _owners(there, ranked)
+    next_ones = {
+        owner: _owners([other for other in there if other != owner], ranked) if len(there) > 1 else [None] * queues
+        for owner in set(owners)
     }
-    return [Place(owner, without[owner][number] if len(there) > 1 else None) for number, owner in enumerate(owners)]
+    return [Place(owner, next_ones[owner][number]) for number, owner in enumerate(owners)]
 
 
-def _owners(members: list[str], queues: int) -> list[str]:
-    """Highest random weight, as long as whoever has it has room."""
-    if not members:
-        return []
-    most, larger = divmod(queues, len(members))
+def _owners(members: Sequence[str], ranked: Sequence[Sequence[str]]) -> list[str]:
+    """For each queue the first in its rank who has room."""
+    most, larger = divmod(len(ranked), len(members))
     held = dict.fromkeys(members, 0)
     owners: list[str] = []
-    for number in range(queues):
-        for member in sorted(members, key=lambda member: _weight(member, number), reverse=True):
-            if held[member] < most or (held[member] == most and larger):
-                larger -= held[member] == most
-                held[member] += 1
-                owners.append(member)
-                break
+    for rank in ranked:
+        owner = next(one for one in rank if one in held and (held[one] < most or (held[one] == most and larger)))
+        larger -= held[owner] == most
+        held[owner] += 1
+        owners.append(owner)
     return owners
 
 
