@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -87,13 +87,26 @@ class Shop:
         return count
 
 
+@pytest.fixture(scope="module")
+def databases() -> Iterator[Callable[[str], PostgresPair]]:
+    """Databases of this module's; each test has them empty."""
+    made: dict[str, PostgresPair] = {}
+
+    def empty(kind: str) -> PostgresPair:
+        made[kind] = made.get(kind) or postgres_pair(kind)
+        made[kind].emptied()
+        return made[kind]
+
+    yield empty
+    for one in made.values():
+        one.dropped()
+
+
 @pytest.fixture
-def shop(kind: str, tmp_path: Path) -> Iterator[Shop]:
+def shop(kind: str, databases: Callable[[str], PostgresPair], tmp_path: Path) -> Shop:
     """The application on a pair of this kind."""
-    where = postgres_pair(kind) if kind in (POSTGRES, POSTGRES_SEPARATE) else pair(kind, tmp_path)
-    yield Shop(kind, where, tmp_path)
-    if isinstance(where, PostgresPair):
-        where.dropped()
+    postgres = kind in (POSTGRES, POSTGRES_SEPARATE)
+    return Shop(kind, databases(kind) if postgres else pair(kind, tmp_path), tmp_path)
 
 
 @pytest.mark.slow
