@@ -48,7 +48,7 @@ class KafkaBroker:
         self.place = place
         self._cluster: Cluster | None = None
         self._publisher: Publisher | None = None
-        self._sharings: dict[str, Sharing] = {}
+        self._sharings: list[Sharing] = []
         self._groups: dict[str, Group] = {}
         self._names: dict[str, str] = {}
         """Kafka's name of each topic that is known to exist."""
@@ -67,10 +67,10 @@ class KafkaBroker:
         self._cluster, self._publisher = cluster, Publisher(self.place)
 
     async def close(self) -> None:
-        for sharing in list(self._sharings.values()):
+        for sharing in self._sharings:
             for subscription in list(sharing.subscriptions):
                 await subscription.close()
-        self._sharings.clear()
+        self._sharings = []
         publisher, self._publisher, self._cluster = self._publisher, None, None
         if publisher is not None:
             await publisher.close()
@@ -117,9 +117,11 @@ class KafkaBroker:
     def subscribe(self, group: Group) -> KafkaSubscription:
         self._opened()
         self._know([group])
-        sharing = self._sharings.get(group.name)
-        if sharing is None or not sharing.goes_on(group):
-            sharing = self._sharings[group.name] = Sharing(partial(self._join, group), group)
+        self._sharings = [sharing for sharing in self._sharings if sharing.subscriptions]
+        sharing = next((sharing for sharing in self._sharings if sharing.goes_on(group)), None)
+        if sharing is None:
+            sharing = Sharing(partial(self._join, group), group)
+            self._sharings.append(sharing)
         return KafkaSubscription(sharing)
 
     def _join(self, group: Group, wake: Callable[[], None]) -> Member:
