@@ -93,12 +93,12 @@ def _started(services: Services, names: Sequence[str]) -> dict[str, str]:
                     sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(setting), sql.Literal(value))
                 )
         services.restart("postgres")
-        _refuse_volatile(report.urls["postgres"])
+        refuse_volatile(report.urls["postgres"])
     return report.urls
 
 
-def _refuse_volatile(url: str) -> None:
-    """A server that may lose what it acknowledged is not measured."""
+def refuse_volatile(url: str) -> None:
+    """A server that may lose what it acknowledged is not measured: raises ServersMissing."""
     with psycopg.connect(_libpq(url)) as connection:
         for setting, wanted in DURABLE.items():
             found = connection.execute("SELECT current_setting(%s)", (setting,)).fetchone()

@@ -17,6 +17,8 @@ from benchmarks.questions import QUESTIONS
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN = "<!-- speed:begin -->"
 END = "<!-- speed:end -->"
+SERVERS = {"postgres": "PostgreSQL", "kafka": "Kafka", "rabbitmq": "RabbitMQ"}
+"""What the machine's entries are called in documents."""
 BETWEEN = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
 
 
@@ -58,8 +60,14 @@ def _footnote(answer: report.Answer) -> str:
     disk = f", {machine['filesystem']}, {report.figure(probed)} durable writes/s" if probed else ""
     return (
         f"Medians of {runs} runs on {machine['cores']} cores of {machine['processor']}{disk}, "
-        f"Python {machine['python']}, SQLite {machine['sqlite']}, {machine['measured']}."
+        f"Python {machine['python']}, {_databases(machine)}, {machine['measured']}."
     )
+
+
+def _databases(machine: Mapping[str, str]) -> str:
+    """The servers that were measured with their versions; without any, SQLite."""
+    servers = [f"{word} {machine[name]}" for name, word in SERVERS.items() if name in machine]
+    return ", ".join(servers) or f"SQLite {machine['sqlite']}"
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ import pytest
 from benchmarks import report, tables
 from benchmarks.question import Program, Question, Ratio, Row
 from benchmarks.questions import QUESTIONS
+from tools.services.fleet import SERVERS
 
 QUESTION = Question(
     name="walk",
@@ -90,6 +91,35 @@ def test_tables_show_rows_with_a_meaning_and_what_was_promised() -> None:
     assert "| `vs_best` | 0.6 | promised: at least 0.5 |" in shown
     assert "Medians of 3 runs on 2 cores of P, ext4, 100 durable writes/s" in shown
     assert "road | 4" not in shown
+
+
+def test_a_question_about_servers_names_them_with_their_versions() -> None:
+    """SQLite's version says nothing about what PostgreSQL and Kafka did."""
+    machine = {
+        "cores": "2",
+        "processor": "P",
+        "filesystem": "ext4",
+        "python": "3",
+        "sqlite": "3",
+        "postgres": "15.18",
+        "kafka": "4.4.0",
+        "measured": "M",
+    }
+    shown = tables.speed({"walk": report.answered(QUESTION, machine, RUNS)}, [QUESTION])
+    assert "Python 3, PostgreSQL 15.18, Kafka 4.4.0, M." in shown
+
+
+def test_questions_without_an_answer_yet_are_left_out_of_the_tables() -> None:
+    """A new question must not keep the documents from being written."""
+    machine = {"cores": "2", "processor": "P", "filesystem": "ext4", "python": "3", "sqlite": "3", "measured": "M"}
+    answered = report.answered(QUESTION, machine, RUNS)
+    assert tables.speed({"walk": answered}, [*QUESTIONS, QUESTION]) == tables.speed({"walk": answered}, [QUESTION])
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)
+def test_servers_are_those_that_can_be_started(question: Question) -> None:
+    """A server that nobody knows would show only once the measurement begins."""
+    assert {server.name for server in SERVERS} >= set(question.servers)
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)
