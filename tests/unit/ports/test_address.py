@@ -16,7 +16,7 @@ from minuet.ports.address import without_secrets
         ("postgres://u:${PASSWORD}@${HOST}:${PORT}/shop", "postgres://${HOST}:${PORT}/shop"),
         ("${DATABASE_URL}", "${DATABASE_URL}"),
         ("memory://", "memory://"),
-        ("sqlite:////home/me@work/shop.db?synchronous=NORMAL", "sqlite:////home/me@work/shop.db"),
+        ("sqlite:////srv/me@work/shop.db?synchronous=NORMAL", "sqlite:////srv/me@work/shop.db"),
         ("postgres://u:top", "postgres://u:…"),
         ("postgres://u:to?p@db/shop", "postgres://…"),
         ("postgres://u:to#p@db/shop", "postgres://…"),
