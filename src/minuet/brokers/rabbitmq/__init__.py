@@ -140,25 +140,29 @@ class RabbitBroker:
         )
 
     async def examine(self) -> list[Examined]:
-        connection = await self._to_send()
-        found = [
-            Examined(
-                subject="rabbitmq.server",
-                well=True,
-                found=f"RabbitMQ {connection.version} answers at {self._address.shown}.",
-            )
-        ]
-        if connection.blocked is not None:
+        blocked = None if self._sending is None else self._sending.blocked
+        connection = await self._connect()  # one that is stopped answers nothing
+        try:
+            found = [
+                Examined(
+                    subject="rabbitmq.server",
+                    well=True,
+                    found=f"RabbitMQ {connection.version} answers at {self._address.shown}.",
+                )
+            ]
+            for name in sorted(self._groups):
+                found += await self._examined(connection, name)
+        finally:
+            await connection.close()
+        if blocked is not None:
             found.append(
                 Examined(
                     subject="rabbitmq.alarm",
                     well=False,
-                    found=f"The server takes no messages: {connection.blocked}.",
+                    found=f"The server takes no messages: {blocked}.",
                     advice="Free memory or disk on it, or let its queues be emptied; what is owed waits in the outbox.",
                 )
             )
-        for name in sorted(self._groups):
-            found += await self._examined(connection, name)
         found += [
             Examined(
                 subject="rabbitmq.unroutable",

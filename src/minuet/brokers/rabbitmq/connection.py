@@ -206,9 +206,11 @@ class Connection(asyncio.Protocol):
     # -- channels
 
     async def channel(self) -> Channel:
-        """A new channel."""
+        """A new channel. Raises BrokerUnavailable, also while the server has stopped to listen to this connection."""
         if self.lost is not None:
             raise self.lost
+        if self.blocked is not None:
+            raise BrokerUnavailable(f"{self!r} takes nothing now: {self.blocked}.")
         number = self._free.pop() if self._free else len(self._channels) + 1
         if number > self._most_channels:
             raise BrokerUnavailable(f"{self!r} allows {self._most_channels} channels a connection, and all are in use.")

@@ -194,6 +194,8 @@ class RabbitSubscription:
             for number, one in enumerate(nobodys):
                 if len(nobodys) - number > MOST_HELD or one.since < before:
                     speaker = await self._speaker()
+                    if speaker.connection.blocked is not None:
+                        return
                     await set_aside(speaker.connection, aside_of(self._exchange, self.group.name), one)
                     lane.send(lane.dismiss(one))
 
