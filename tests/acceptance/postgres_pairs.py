@@ -52,6 +52,11 @@ class PostgresPair(NamedTuple):
         """The keys of a topic's events in the order of the log."""
         return look(self.broker, "SELECT key FROM minuet_log WHERE topic = ? ORDER BY xid, seq", topic)
 
+    def logged_ids(self, topic: str) -> list[object]:
+        """The ids of a topic's events in the order of the log."""
+        found = look(self.broker, "SELECT id FROM minuet_log WHERE topic = ? ORDER BY xid, seq", topic)
+        return [row[0] for row in found]
+
     def unfinished(self) -> dict[str, int]:
         """What is left to do: how much of the log is unread, claimed, parked or owed. Empty when all is done."""
         found = {"unread": look(self.broker, UNREAD), "claimed": look(self.broker, LEFT["claimed"])}

@@ -119,6 +119,10 @@ class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
     event_ids: tuple[str, ...] | None = None
 
 
+LEASE_SECONDS = 30.0
+"""How long a relay holds what it publishes, when it says nothing else. Longer than a publish takes."""
+
+
 class Owed(msgspec.Struct, frozen=True):
     """An outbox row."""
 
@@ -127,3 +131,5 @@ class Owed(msgspec.Struct, frozen=True):
     message: Message
     at: float
     """When it was owed, seconds since 1970 UTC."""
+    claim: str = ""
+    """By which claim it is held, if it was claimed."""

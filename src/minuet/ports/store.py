@@ -7,7 +7,8 @@ A store keeps these clauses, which `minuet.testing.conformance` checks under the
 - S03 The inbox remembers (consumer, source, event id) once; ids of two consumers or two sources never collide.
 - S04 Two units that remember the same identity at the same time: one of them finds it seen.
 - S05 The outbox gives back what was owed in the order of its owing, and never what is done or not committed.
-- S06 Two relays never hold the same outbox row at a time; a dead relay's rows come free.
+- S06 Two relays never hold the same outbox row at a time; a dead relay's rows come free at once, a living one's when
+  its lease ends, and with that claim they can be neither paid nor given back any more.
 - S07 A parked delivery falls due at its instant, not before, also in another process and after a restart.
 - S08 Of one consumer and key only the oldest unsettled delivery is ever due; when it is settled, the next one is.
 - S09 What a process was running when it died is due again, and the attempt counts; it is not that process's own any
@@ -31,7 +32,7 @@ A store keeps these clauses, which `minuet.testing.conformance` checks under the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -39,6 +40,7 @@ import msgspec
 
 from minuet.ports.broker import Message
 from minuet.ports.deliveries import (
+    LEASE_SECONDS,
     Attempt,
     DeadLetter,
     DeadLetterFilter,
@@ -52,6 +54,7 @@ from minuet.ports.examined import Examined
 from minuet.ports.transaction import Parameters, Transaction
 
 __all__ = [
+    "LEASE_SECONDS",
     "Attempt",
     "Counters",
     "DeadLetter",
@@ -306,16 +309,20 @@ class Store(Protocol):
 
     # -- asked by the relay
 
-    async def claim_owed(self, limit: int) -> list[Owed]:
-        """Hold the oldest outbox rows for publishing; those of a dead process are free again."""
+    async def claim_owed(
+        self, limit: int, *, lease_seconds: float = LEASE_SECONDS, without: Collection[str] = ()
+    ) -> list[Owed]:
+        """Hold the oldest outbox rows for publishing, but for those of some topics. Those of a dead process are free
+        again, and those whose lease has ended; behind what another holds, nothing is given.
+        """
         ...
 
     async def paid(self, owed: Sequence[Owed]) -> None:
-        """These are published."""
+        """These are published, those that are still held by the claim they came with."""
         ...
 
     async def unclaim(self, owed: Sequence[Owed]) -> None:
-        """These could not be published now; they keep their place."""
+        """These could not be published now; they keep their place. Not those that another holds meanwhile."""
         ...
 
     # -- asked by housekeeping

@@ -1,7 +1,8 @@
 """The relay: what the outbox owes goes to the broker, in order, in batches, outside any transaction.
 
 A broker that is away loses nothing: rows keep their place. A broker that refuses one message holds up that message and
-those of its key alone: it stays owed, is said each time, and is tried again, later each time.
+those of its key alone: it stays owed, is said each time, and is tried again, later each time. One that refuses many of
+a topic holds up that topic alone, of which one message is tried from time to time.
 """
 
 from __future__ import annotations
@@ -15,19 +16,22 @@ from minuet.errors import BrokerUnavailable
 from minuet.ports.broker import Broker
 from minuet.ports.clock import Chance
 from minuet.ports.observer import Point, Turn
-from minuet.ports.store import Owed, Store
+from minuet.ports.store import LEASE_SECONDS, Owed, Store
 from minuet.runtime.feed import RECONNECT
 from minuet.runtime.observing import Observers
 
 BATCH = 256
 """How many messages are published together at most."""
-MOST_REFUSED = 100
-"""How many messages a broker refuses one by one; one that refuses more is away."""
+MOST_REFUSED = 10
+"""How many messages of a topic are refused one by one; then the topic is."""
+SWEEP_SECONDS = 5.0
+"""How often it looks although nobody told it to: what a relay held that has stopped is free when its lease ends."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A message that the broker would not take: how often, and when, by the loop's time, it is tried again."""
+    """What the broker would not take: how often, and when, by the loop's time, it is tried again."""
 
+    topic: str
     times: int
     again_at: float
 
@@ -35,7 +39,16 @@ class Refusal(msgspec.Struct, frozen=True):
 class Relay:
     """Publishes one store's outbox. Relays of several processes take turns, never the same row."""
 
-    def __init__(self, store: Store, broker: Broker, chance: Chance, observers: Observers) -> None:
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        chance: Chance,
+        observers: Observers,
+        *,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        self._lease_seconds = lease_seconds
         self._store = store
         self._broker = broker
         self._chance = chance
@@ -43,6 +56,9 @@ class Relay:
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
         self._refusals: dict[int, Refusal] = {}
+        """By the number of the message."""
+        self._topics: dict[str, Refusal] = {}
+        """By topic, those that are refused as a whole."""
         self._published: list[Owed] = []
         """With the broker, and not written down as such yet."""
         self._left: list[Owed] = []
@@ -82,7 +98,11 @@ class Relay:
 
     async def _step(self) -> bool:
         """Publish a batch. Returns whether there was one."""
-        self._left = await self._store.claim_owed(BATCH + len(self._refusals))
+        now = asyncio.get_running_loop().time()
+        without = {topic for topic, refusal in self._topics.items() if refusal.again_at > now}
+        self._left = await self._store.claim_owed(
+            BATCH + len(self._refusals), lease_seconds=self._lease_seconds, without=without
+        )
         ready = self._ready(self._left)
         try:
             if ready:
@@ -132,8 +152,9 @@ class Relay:
 
     async def _publish_each(self, rows: Sequence[Owed]) -> None:
         blocked: set[tuple[str, str]] = set()
+        refused: set[str] = set()
         for row in rows:
-            if not blocked.isdisjoint(_order(row)):
+            if row.message.topic in refused or not blocked.isdisjoint(_order(row)):
                 continue
             try:
                 await self._broker.publish([row.message])
@@ -142,32 +163,41 @@ class Relay:
             except Exception as error:  # this one, then
                 self._refuse(row, error)
                 blocked.update(_order(row))
+                if row.message.topic in self._topics:
+                    refused.add(row.message.topic)
             else:
                 self._note([row])
 
     def _refuse(self, row: Owed, error: Exception) -> None:
-        """Try this one again later, and go on with others; when there are too many of its kind, the broker is away."""
-        before = self._refusals.get(row.id)
-        if before is None and len(self._refusals) >= MOST_REFUSED:
-            self._refusals.clear()
-            raise error
-        times = before.times + 1 if before is not None else 1
-        again_at = asyncio.get_running_loop().time() + (RECONNECT.delay(times + 1, self._chance.random()) or 0.0)
-        self._refusals[row.id] = Refusal(times, again_at)
-        about = f"{row.message.topic} {row.message.id}, refused {times} times"
+        """Try this one again later, and go on with others; when there are many of its topic, the whole topic."""
+        topic = row.message.topic
+        alike = [number for number, refusal in self._refusals.items() if refusal.topic == topic]
+        if topic in self._topics or (row.id not in alike and len(alike) >= MOST_REFUSED):
+            for number in alike:
+                del self._refusals[number]
+            self._topics[topic] = refusal = self._again(topic, self._topics.get(topic))
+            about = f"{topic}, refused as a whole, {refusal.times} times"
+        else:
+            self._refusals[row.id] = refusal = self._again(topic, self._refusals.get(row.id))
+            about = f"{topic} {row.message.id}, refused {refusal.times} times"
         self._observers.trouble(f"publishing from {self._store!r}: {about}", error)
 
-    def _seconds_to_next(self) -> float | None:
-        """How long until a refused one is tried again; None when there is none."""
-        if not self._refusals:
-            return None
-        earliest = min(refusal.again_at for refusal in self._refusals.values())
-        return max(0.0, earliest - asyncio.get_running_loop().time())
+    def _again(self, topic: str, before: Refusal | None) -> Refusal:
+        times = before.times + 1 if before is not None else 1
+        pause = RECONNECT.delay(times + 1, self._chance.random()) or 0.0
+        return Refusal(topic, times, asyncio.get_running_loop().time() + pause)
+
+    def _seconds_to_next(self) -> float:
+        """How long until a refused one is tried again, or it is time to look in any case."""
+        now = asyncio.get_running_loop().time()
+        instants = [refusal.again_at for refusal in (*self._refusals.values(), *self._topics.values())]
+        return min([SWEEP_SECONDS, self._lease_seconds, *(max(0.0, instant - now) for instant in instants)])
 
     def _note(self, rows: Sequence[Owed]) -> None:
         """These are with the broker."""
         for row in rows:
             self._refusals.pop(row.id, None)
+            self._topics.pop(row.message.topic, None)
         there = {row.id for row in rows}
         self._published += rows
         self._left = [row for row in self._left if row.id not in there]

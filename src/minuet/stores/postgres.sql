@@ -90,10 +90,19 @@ SELECT pg_advisory_xact_lock($1::int, 2);
 UPDATE minuet_outbox SET owner = $1::text WHERE id = ANY($2::bigint[]);
 
 -- name: outbox_paid
-DELETE FROM minuet_outbox WHERE id = ANY($1::bigint[]);
+DELETE FROM minuet_outbox o USING unnest($1::bigint[], $2::text[]) AS p (id, claim)
+WHERE o.id = p.id AND o.owner = p.claim;
 
 -- name: outbox_unclaim
-UPDATE minuet_outbox SET owner = NULL WHERE id = ANY($1::bigint[]);
+UPDATE minuet_outbox o SET owner = NULL FROM unnest($1::bigint[], $2::text[]) AS p (id, claim)
+WHERE o.id = p.id AND o.owner = p.claim;
+
+-- name: outbox_claimable
+SELECT id, topic, key, event_id, source, headers, body, octets, at, owner FROM minuet_outbox
+WHERE NOT topic = ANY($1::text[]) ORDER BY id LIMIT $2::bigint;
+
+-- name: now
+SELECT extract(epoch FROM clock_timestamp())::float8;
 
 -- name: outbox_any
 SELECT 1 FROM minuet_outbox LIMIT 1;

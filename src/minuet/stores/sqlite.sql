@@ -56,23 +56,24 @@ INSERT INTO minuet_inbox (consumer, source, event_id, at) VALUES (?, ?, ?, ?);
 -- name: outbox_owe
 INSERT INTO minuet_outbox (topic, key, event_id, source, headers, body, at) VALUES (?, ?, ?, ?, ?, ?, ?);
 
--- name: outbox_owners
-SELECT DISTINCT owner FROM minuet_outbox WHERE owner IS NOT NULL;
-
 -- name: outbox_free
 UPDATE minuet_outbox SET owner = NULL WHERE owner = :owner;
 
 -- name: outbox_oldest
 SELECT id, topic, key, event_id, source, headers, body, at, owner FROM minuet_outbox ORDER BY id LIMIT ?;
 
+-- name: outbox_claimable
+SELECT id, topic, key, event_id, source, headers, body, at, owner FROM minuet_outbox
+WHERE topic NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?;
+
 -- name: outbox_hold
-UPDATE minuet_outbox SET owner = :owner WHERE id BETWEEN :first AND :last AND owner IS NULL;
+UPDATE minuet_outbox SET owner = ? WHERE id = ?;
 
 -- name: outbox_paid
-DELETE FROM minuet_outbox WHERE id = ?;
+DELETE FROM minuet_outbox WHERE id = ? AND owner = ?;
 
 -- name: outbox_unclaim
-UPDATE minuet_outbox SET owner = NULL WHERE id = ?;
+UPDATE minuet_outbox SET owner = NULL WHERE id = ? AND owner = ?;
 
 -- name: outbox_any
 SELECT 1 FROM minuet_outbox LIMIT 1;

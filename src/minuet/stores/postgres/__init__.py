@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar
 
 from minuet.databases.encoding import given_back, kept, numbers, texts
 from minuet.databases.guarded import GuardedConnection
 from minuet.databases.health import examine
+from minuet.databases.lease import Claim, claim_of
 from minuet.databases.pipelining import Line, Row
 from minuet.databases.postgres import LOCKS, PostgresDatabase
 from minuet.databases.postgres_place import PostgresPlace
 from minuet.databases.statements import split
 from minuet.ports.examined import Examined
 from minuet.ports.store import (
+    LEASE_SECONDS,
     DeadLetter,
     DeadLetterFilter,
     DeadLetterHead,
@@ -43,6 +46,7 @@ class PostgresStore:
     def __init__(self, place: PostgresPlace) -> None:
         self.database = PostgresDatabase(place)
         self._adoption = PostgresAdoption(self.database)
+        self._claims = itertools.count(1)
 
     @classmethod
     def from_url(cls, url: str) -> PostgresStore:
@@ -82,10 +86,10 @@ class PostgresStore:
 
     async def reclaim(self, now: float) -> int:
         owners = {str(owner) for (owner,) in await self.database.read(SQL["owners"])}
-        dead = await self.database.dead(owners)
+        dead = await self.database.dead({claim_of(owner).member for owner in owners})
+        listed = texts(sorted(owner for owner in owners if claim_of(owner).member in dead))
         if not dead:
             return 0
-        listed = texts(sorted(dead))
         async with self.database.writing() as line:
             return await line.changed(SQL["parked_reclaim"], now, listed) + await line.changed(
                 SQL["outbox_free"], listed
@@ -95,29 +99,33 @@ class PostgresStore:
         [(instant,)] = await self.database.read(SQL["parked_next_due"], consumer)
         return instant if isinstance(instant, float) else None
 
-    async def claim_owed(self, limit: int) -> list[Owed]:
+    async def claim_owed(
+        self, limit: int, *, lease_seconds: float = LEASE_SECONDS, without: Collection[str] = ()
+    ) -> list[Owed]:
         if not await self.database.read(SQL["outbox_any"]):
             return []
-        owners = {str(owner) for (owner,) in await self.database.read(SQL["outbox_owners"])}
-        dead = await self.database.dead(owners)
+        holders = {str(owner) for (owner,) in await self.database.read(SQL["outbox_owners"])}
+        dead = await self.database.dead({claim_of(owner).member for owner in holders})
         async with self.database.writing() as line:
             line.post(SQL["outbox_turn"], LOCKS)
-            if dead:
-                line.post(SQL["outbox_free"], texts(sorted(dead)))
-            rows = await line.rows(SQL["outbox_oldest"], limit)
-            # In order: behind rows that another relay holds, nothing is published.
-            if not rows or rows[0][9] not in (None, self.database.member):
-                return []
-            free = [row for row in rows if row[9] is None]
-            if free:
-                line.post(SQL["outbox_hold"], self.database.member, numbers([row[0] for row in free]))
-        return [_owed(row) for row in free]
+            [(now,)] = await line.rows(SQL["now"])
+            claim = Claim(self.database.member, str(next(self._claims)), now + lease_seconds)
+            found: list[Row] = []
+            for row in await line.rows(SQL["outbox_claimable"], texts(sorted(without)), limit):
+                held = None if row[9] is None else claim_of(row[9])
+                if held is None or held.until <= now or held.member in dead:
+                    found.append(row)
+                elif held.member != claim.member:
+                    break  # in order: behind rows that another relay holds, nothing is published
+            if found:
+                line.post(SQL["outbox_hold"], str(claim), numbers([row[0] for row in found]))
+        return [_owed(row, str(claim)) for row in found]
 
     async def paid(self, owed: Sequence[Owed]) -> None:
-        await self.database.read(SQL["outbox_paid"], numbers([row.id for row in owed]))
+        await self.database.read(SQL["outbox_paid"], numbers([row.id for row in owed]), texts(r.claim for r in owed))
 
     async def unclaim(self, owed: Sequence[Owed]) -> None:
-        await self.database.read(SQL["outbox_unclaim"], numbers([row.id for row in owed]))
+        await self.database.read(SQL["outbox_unclaim"], numbers([row.id for row in owed]), texts(r.claim for r in owed))
 
     async def list_dead_letters(self, which: DeadLetterFilter, limit: int = 1000) -> list[DeadLetter]:
         rows = await self.database.read(SQL["dead_letters"], *_letters(which), limit)
@@ -171,8 +179,8 @@ class PostgresStore:
             )
 
 
-def _owed(row: Row) -> Owed:
-    return Owed(row[0], message_of(row[1:8]), row[8])
+def _owed(row: Row, claim: str = "") -> Owed:
+    return Owed(row[0], message_of(row[1:8]), row[8], claim)
 
 
 def _letters(which: DeadLetterFilter) -> tuple[object, ...]:

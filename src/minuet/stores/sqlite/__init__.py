@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+import time
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar, cast
 
 import msgspec
 
 from minuet.databases.examination import examine, refuse_read_only, refuse_stranger
+from minuet.databases.lease import Claim, claim_of
 from minuet.databases.sqlite import Database, Row, SqlitePlace
 from minuet.databases.statements import split
 from minuet.ports.examined import Examined
 from minuet.ports.store import (
+    LEASE_SECONDS,
     DeadLetter,
     DeadLetterFilter,
     DeadLetterHead,
@@ -38,6 +42,7 @@ class SqliteStore:
     def __init__(self, path: str | None, *, synchronous: str = "FULL") -> None:
         self.database = Database(path, synchronous=synchronous)
         self._adoption = SqliteAdoption(self.database)
+        self._claims = itertools.count(1)
 
     @classmethod
     def from_url(cls, url: str) -> SqliteStore:
@@ -72,7 +77,7 @@ class SqliteStore:
 
     async def reclaim(self, now: float) -> int:
         owners = [str(owner) for (owner,) in await self.database.read(SQL["owners"])]
-        dead = [owner for owner in owners if not self.database.alive(owner)]
+        dead = [owner for owner in owners if not self.database.alive(claim_of(owner).member)]
         if not dead:
             return 0
         async with self.database.writing() as connection:
@@ -86,30 +91,31 @@ class SqliteStore:
         [(instant,)] = await self.database.read(SQL["parked_next_due"], (consumer,))
         return instant if isinstance(instant, float) else None
 
-    async def claim_owed(self, limit: int) -> list[Owed]:
+    async def claim_owed(
+        self, limit: int, *, lease_seconds: float = LEASE_SECONDS, without: Collection[str] = ()
+    ) -> list[Owed]:
         if not await self.database.read(SQL["outbox_any"]):
             return []
-        me = self.database.member
         async with self.database.writing() as connection:
-            for (owner,) in connection.execute(SQL["outbox_owners"]).fetchall():
-                if not self.database.alive(owner):
-                    connection.execute(SQL["outbox_free"], {"owner": owner})
-            rows: list[Row] = connection.execute(SQL["outbox_oldest"], (limit,)).fetchall()
-            # In order: behind rows that another relay holds, nothing is published.
-            if not rows or rows[0][8] not in (None, me):
-                return []
-            free = [row for row in rows if row[8] is None]
-            if free:
-                connection.execute(SQL["outbox_hold"], {"owner": me, "first": free[0][0], "last": free[-1][0]})
-        return [_owed(row) for row in free]
+            now = time.time()
+            claim = Claim(self.database.member, str(next(self._claims)), now + lease_seconds)
+            found: list[Row] = []
+            for row in connection.execute(SQL["outbox_claimable"], (text_of(sorted(without)), limit)).fetchall():
+                held = None if row[8] is None else claim_of(row[8])
+                if held is None or held.until <= now or not self.database.alive(held.member):
+                    found.append(row)
+                elif held.member != claim.member:
+                    break  # in order: behind rows that another relay holds, nothing is published
+            connection.executemany(SQL["outbox_hold"], [(str(claim), row[0]) for row in found])
+        return [_owed(row, str(claim)) for row in found]
 
     async def paid(self, owed: Sequence[Owed]) -> None:
         async with self.database.writing() as connection:
-            connection.executemany(SQL["outbox_paid"], [(row.id,) for row in owed])
+            connection.executemany(SQL["outbox_paid"], [(row.id, row.claim) for row in owed])
 
     async def unclaim(self, owed: Sequence[Owed]) -> None:
         async with self.database.writing() as connection:
-            connection.executemany(SQL["outbox_unclaim"], [(row.id,) for row in owed])
+            connection.executemany(SQL["outbox_unclaim"], [(row.id, row.claim) for row in owed])
 
     async def list_dead_letters(self, which: DeadLetterFilter, limit: int = 1000) -> list[DeadLetter]:
         values = {**_values(which), "limit": limit}
@@ -182,11 +188,11 @@ def _int(value: object) -> int:
     return value
 
 
-def _owed(row: Row) -> Owed:
+def _owed(row: Row, claim: str = "") -> Owed:
     number, at = row[0], row[7]
     assert isinstance(number, int)
     assert isinstance(at, float)
-    return Owed(number, message_of(row[1:7]), at)
+    return Owed(number, message_of(row[1:7]), at, claim)
 
 
 def _values(which: DeadLetterFilter | ParkedFilter) -> dict[str, object]:

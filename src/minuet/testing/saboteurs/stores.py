@@ -63,8 +63,8 @@ class CommitsInTwoHalves(HonestSqliteStore):
 
 
 class _Backwards(LyingStore):
-    async def claim_owed(self, limit: int) -> list[Owed]:
-        found: list[Owed] = await self.honest.claim_owed(limit)
+    async def claim_owed(self, limit: int, **options: Any) -> list[Owed]:
+        found: list[Owed] = await self.honest.claim_owed(limit, **options)
         return found[::-1]
 
 
@@ -86,14 +86,26 @@ class ForgetsThatItPaid(HonestMemoryStore):
     caught_by, lie = "S05", _PayingNothing
 
 
+class _KeepingForEver(LyingStore):
+    async def claim_owed(self, limit: int, *, lease_seconds: float = 0.0, **options: Any) -> list[Owed]:
+        found: list[Owed] = await self.honest.claim_owed(limit, lease_seconds=lease_seconds + 3600, **options)
+        return found
+
+
+class LendsForEver(HonestMemoryStore):
+    """What a relay holds it holds as long as it lives."""
+
+    caught_by, lie = "S06", _KeepingForEver
+
+
 class _SharingRows(LyingStore):
     def __init__(self, honest: Any) -> None:
         super().__init__(honest)
         self.given: list[Owed] = []
 
-    async def claim_owed(self, limit: int) -> list[Owed]:
+    async def claim_owed(self, limit: int, **options: Any) -> list[Owed]:
         await self.honest.unclaim(self.given)
-        found: list[Owed] = await self.honest.claim_owed(limit)
+        found: list[Owed] = await self.honest.claim_owed(limit, **options)
         self.given += found
         return found
 

@@ -76,6 +76,29 @@ class Owing(StoreBench):
         rows = [row for claim in [held, *claims] for row in claim]
         assert max(Counter(row.id for row in rows).values()) == 1
 
+    async def test_s06_a_claim_ends_with_its_lease(self) -> None:
+        """Then the rows are another's, in their order, and who held them before can neither pay nor give them back."""
+        store = await self.drained()
+        batch = [self.message("Topic", number) for number in range(4)]
+        await self.owe(store, *batch)
+        stalled = await store.claim_owed(3, lease_seconds=0.0)
+        held = await store.claim_owed(100)
+        assert messages_of(held) == [message.id for message in batch]
+        await store.paid(stalled)
+        await store.unclaim(stalled)
+        assert messages_of(await store.owed()) == [message.id for message in batch]
+        assert await store.claim_owed(100) == []
+        await store.paid(held)
+        assert await store.owed() == []
+
+    async def test_s06_rows_of_other_topics_are_given(self) -> None:
+        """Whoever leaves a topic out is given what is owed of the others, in order, and of that one nothing."""
+        store = await self.drained()
+        batch = [self.message("Dead" if number % 2 else "Alive", number) for number in range(6)]
+        await self.owe(store, *batch)
+        assert messages_of(await store.claim_owed(2, without=["Dead"])) == [batch[0].id, batch[2].id]
+        assert messages_of(await store.claim_owed(100)) == [batch[1].id, *(message.id for message in batch[3:])]
+
     @requires("shared")
     async def test_s06_relays_that_race_publish_each_row_once(self) -> None:
         """Four relays on two stores, claiming and paying at once, get each row once between them."""

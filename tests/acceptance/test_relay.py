@@ -1,0 +1,153 @@
+"""Relays of several processes on one outbox: one that has stood still, a dead topic, a claim unheard of."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from minuet.ports.broker import Message
+from minuet.ports.observer import Point
+from minuet.runtime.observing import Observers
+from minuet.runtime.relay import Relay
+from minuet.runtime.system import SystemChance
+from minuet.testing.signals import Signals
+from tests.acceptance.forked import Forked, Parent
+from tests.acceptance.pairs import SEPARATE, Pair, pair
+from tests.acceptance.postgres_pairs import POSTGRES_SEPARATE, PostgresPair, postgres_pair
+from tests.contract.servers import needs
+
+pytestmark = pytest.mark.slow
+SHORT_SECONDS = 0.2
+
+
+@pytest.fixture(params=[SEPARATE, pytest.param(POSTGRES_SEPARATE, marks=needs("postgres"))])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair | PostgresPair]:
+    """A broker, and a store elsewhere."""
+    made = pair(SEPARATE, tmp_path) if request.param == SEPARATE else postgres_pair(POSTGRES_SEPARATE)
+    yield made
+    made.dropped()
+
+
+@asynccontextmanager
+async def opened(where: Pair | PostgresPair):
+    """Adapters of this process's own."""
+    broker, store = where.adapters()
+    async with AsyncExitStack() as stack:
+        for adapter in (broker, store):
+            await adapter.open()
+            stack.push_async_callback(adapter.close)
+        yield broker, store
+
+
+def message(topic: str, number: int) -> Message:
+    return Message(topic, "key", f"{topic}-{number}", "test", {"number": str(number)}, b"{}")
+
+
+async def owe(store, *messages: Message) -> None:
+    async with store.transaction() as unit:
+        await unit.outbox.owe(messages, 0.0)
+
+
+@asynccontextmanager
+async def relaying(store, broker, signals: Signals, **options: float):
+    """A relay at work."""
+    relay = Relay(store, broker, SystemChance(), Observers([signals]), **options)
+    store.listen(relay.wake)
+    running = asyncio.create_task(relay.run())
+    try:
+        yield relay
+    finally:
+        relay.stop()
+        await running
+
+
+class Stalling:
+    """A broker's publish in which the whole process stands still until it is told to go on."""
+
+    def __init__(self, broker, parent: Parent) -> None:
+        self._broker = broker
+        self._parent = parent
+
+    async def publish(self, messages) -> None:
+        self._parent.say("publishing")
+        self._parent.wait_for_word()
+        await self._broker.publish(messages)
+
+
+async def stall(parent: Parent, where: Pair | PostgresPair) -> None:
+    """A process whose relay holds rows, stands still for longer than its lease, and comes back."""
+    async with opened(where) as (broker, store):
+        async with relaying(store, Stalling(broker, parent), Signals(), lease_seconds=SHORT_SECONDS):
+            pass
+        parent.say("over")
+        parent.wait_for_word()
+
+
+async def test_a_relay_that_stood_still_touches_nothing_that_another_holds_now(where) -> None:
+    """Its rows are published in order by another; when it comes back, they are in the log once, and what the other
+    holds by then is still that one's.
+    """
+    signals = Signals()
+    async with opened(where) as (broker, store):
+        await owe(store, *(message("Topic", number) for number in range(3)))
+        async with Forked(stall, where) as stalled:
+            await stalled.says("publishing")
+            async with relaying(store, broker, signals, lease_seconds=SHORT_SECONDS):
+                await signals.reached(Point.PUBLISHED, count=3)
+            await owe(store, message("Topic", 3))
+            held = await store.claim_owed(10)
+            stalled.tell("go on")
+            await stalled.says("over")
+            assert [row.message.id for row in await store.owed()] == ["Topic-3"]
+            assert await store.claim_owed(10) == []
+            await broker.publish([row.message for row in held])
+            await store.paid(held)
+            assert await store.owed() == []
+            stalled.tell("end")
+            assert await stalled.ended() == 0
+    assert where.logged_ids("Topic") == [f"Topic-{number}" for number in range(4)]
+
+
+class Refusing:
+    """A broker of which one topic is dead."""
+
+    def __init__(self, broker) -> None:
+        self._broker = broker
+        self.dead = "Dead"
+
+    async def publish(self, messages) -> None:
+        if any(each.topic == self.dead for each in messages):
+            raise ValueError("no such topic")
+        await self._broker.publish(messages)
+
+
+async def test_a_dead_topic_holds_up_itself_alone(where) -> None:
+    """Hundreds of its messages, of as many keys, are older than another's and owed: the other's go out at once, and its
+    own in order when it is alive again.
+    """
+    signals = Signals()
+    async with opened(where) as (broker, store):
+        dead = [Message("Dead", f"key {n}", f"Dead-{n}", "test", {}, b"{}") for n in range(600)]
+        await owe(store, *dead, *(message("Alive", number) for number in range(20)))
+        refusing = Refusing(broker)
+        async with relaying(store, refusing, signals):
+            await signals.reached(Point.PUBLISHED, topic="Alive", count=20)
+            assert [row.message.topic for row in await store.owed()].count("Dead") == 600
+            refusing.dead = ""
+            await signals.reached(Point.PUBLISHED, topic="Dead", count=600)
+    assert where.logged_ids("Alive") == [f"Alive-{number}" for number in range(20)]
+    assert where.logged_ids("Dead") == [each.id for each in dead]
+    assert any("refused as a whole" in place for place, _ in signals.troubles)
+
+
+async def test_what_a_claim_took_without_hearing_of_it_is_published_after_its_lease(where) -> None:
+    """A claim whose commit was answered to nobody ends like any other."""
+    signals = Signals()
+    async with opened(where) as (broker, store):
+        await owe(store, message("Topic", 0))
+        assert len(await store.claim_owed(10, lease_seconds=SHORT_SECONDS)) == 1
+        async with relaying(store, broker, signals, lease_seconds=SHORT_SECONDS):
+            await signals.reached(Point.PUBLISHED, count=1)
+    assert where.logged_ids("Topic") == ["Topic-0"]
