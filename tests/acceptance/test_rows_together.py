@@ -82,6 +82,7 @@ async def test_rows_go_together(url: str) -> None:
 
 
 async def test_every_kind_of_value_arrives(url: str) -> None:
+    """Values of every type are inferred in a row among many as they are in one."""
     service = bell(
         "CREATE TABLE kinds "
         "(n INTEGER, b BOOLEAN, d DOUBLE PRECISION, m NUMERIC, x BYTEA, t DATE, j JSONB, z TEXT, k INTEGER)"
@@ -107,6 +108,7 @@ async def test_every_kind_of_value_arrives(url: str) -> None:
     ids=["statement trigger", "row trigger", "rule"],
 )
 async def test_what_the_database_does_for_each_insert_it_does_for_each(url: str, more: str) -> None:
+    """Triggers and rules fire once for each event, however its row was sent."""
     service = bell(
         "CREATE TABLE total (number INTEGER)",
         "INSERT INTO total VALUES (0)",
@@ -140,6 +142,7 @@ async def test_an_answer_is_never_wrong_in_the_end(url: str) -> None:
 
 
 async def test_what_is_asked_after_a_row_sees_it(url: str) -> None:
+    """A query, and an update, find the row that was inserted just before."""
     service = bell("CREATE TABLE rung (number INTEGER)", "CREATE TABLE seen (number INTEGER, rows INTEGER)")
 
     @service.reaction
@@ -155,6 +158,7 @@ async def test_what_is_asked_after_a_row_sees_it(url: str) -> None:
 
 
 async def test_one_row_that_is_refused_is_one_dead_letter(url: str) -> None:
+    """A row that a constraint refuses takes none of those sent with it along."""
     service = bell("CREATE TABLE rung (number INTEGER CHECK (number <> 150))")
 
     @service.reaction(retry=NEVER)

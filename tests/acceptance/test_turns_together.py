@@ -68,6 +68,7 @@ class Scribe:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("every", [1, 3, 50])
 async def test_a_turn_that_fails_takes_nothing_from_those_beside_it(kind: str, every: int, tmp_path: Path) -> None:
+    """Others that share its mark are handled once, and emit once."""
     scribe = Scribe()
     failing = set(range(0, MANY, every))
     found, dead = await scribe.settle(dict.fromkeys(failing, "raise"), MANY, kind, tmp_path)
@@ -79,6 +80,7 @@ async def test_a_turn_that_fails_takes_nothing_from_those_beside_it(kind: str, e
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_one_that_fails_makes_few_others_run_twice(kind: str, tmp_path: Path) -> None:
+    """At most those behind the same mark run again, and only once more."""
     scribe = Scribe()
     await scribe.settle({MANY // 2: "raise"}, MANY, kind, tmp_path)
     assert 0 < sum(calls > 1 for calls in scribe.calls.values()) <= TURNS_AHEAD
@@ -87,6 +89,7 @@ async def test_one_that_fails_makes_few_others_run_twice(kind: str, tmp_path: Pa
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_savepoint_left_open_is_no_way_back_into_the_turn_before(kind: str, tmp_path: Path) -> None:
+    """ROLLBACK TO finds no savepoint of an earlier turn."""
     harm = {3: "SAVEPOINT mine", 4: "ROLLBACK TO mine"}
     found, dead = await Scribe().settle(harm, 8, kind, tmp_path)
     assert found == [0, 1, 2, 3, 5, 6, 7]

@@ -10,6 +10,7 @@ from minuet.databases.together import SIZES, insert_of
 
 
 def test_many_rows_number_their_values_one_after_another() -> None:
+    """The second row takes the values that follow those of the first."""
     insert = insert_of("INSERT INTO t (a, b) VALUES ($1, $2) ON CONFLICT (a) DO NOTHING;", 2)
     assert insert is not None
     assert insert.table == "t"
@@ -17,6 +18,7 @@ def test_many_rows_number_their_values_one_after_another() -> None:
 
 
 def test_constants_and_repeated_values_stay_in_each_row() -> None:
+    """What is no placeholder is written again, and a value may be used twice."""
     insert = insert_of("insert into s.t values ($2, 'a $1', 4.5, NULL, $1, $2)", 2)
     assert insert is not None
     assert insert.table == "s.t"
@@ -44,11 +46,13 @@ def test_constants_and_repeated_values_stay_in_each_row() -> None:
     ],
 )
 def test_what_may_mean_something_else_goes_by_itself(sql: str) -> None:
+    """Only a plain insert of one row is ever multiplied."""
     assert insert_of(sql, 1) is None
 
 
 @given(columns=st.integers(1, 1000), size=st.sampled_from(SIZES))
 def test_every_value_of_every_row_has_its_own_number(columns: int, size: int) -> None:
+    """No two share one, none is left out, and there are as few as PostgreSQL can count."""
     insert = insert_of(f"INSERT INTO t VALUES ({', '.join(f'${n}' for n in range(1, columns + 1))})", columns)
     assert insert is not None
     assert insert.sizes[-1] == 1
