@@ -17,6 +17,10 @@ RECONNECT = Retry(times=1_000_000, first_seconds=0.1, most_seconds=10.0)
 """How a broker that went away is asked again."""
 OUTSTANDING = 1024
 """How many deliveries a service holds that are not acknowledged; the rest stays with the broker."""
+OUTSTANDING_BYTES = 32 * 1024 * 1024
+"""How much their bodies come to, give or take what their sizes differ."""
+FIRST_BYTES = 256 * 1024
+"""What a body is taken for before one has come."""
 
 
 class Feed:
@@ -38,6 +42,8 @@ class Feed:
         self._open: dict[int, tuple[Delivery, int]] = {}
         """By the delivery's identity, for each that this subscription has open: how many reactions have yet to record
         it. What an earlier subscription received is not among them, even under the same token."""
+        self._open_bytes = 0
+        self._usual_bytes = FIRST_BYTES
         self._done: list[Delivery] = []
         self._changed = asyncio.Event()
         self._stopping = False
@@ -63,6 +69,7 @@ class Feed:
                 await asyncio.sleep(RECONNECT.delay(failures + 1, self._chance.random()) or 0.0)
             finally:
                 self._open.clear()
+                self._open_bytes = 0
                 self._done.clear()
                 for inlet in self._inlets:
                     inlet.forget()
@@ -86,8 +93,9 @@ class Feed:
                 self._changed.clear()
                 if self._done:
                     await self._acknowledge(subscription)
-                if receiving is None and not self._stopping and len(self._open) < OUTSTANDING:
-                    receiving = asyncio.ensure_future(subscription.receive(OUTSTANDING - len(self._open)))
+                limit = room(len(self._open), self._open_bytes, self._usual_bytes)
+                if receiving is None and not self._stopping and limit:
+                    receiving = asyncio.ensure_future(subscription.receive(limit))
                     receiving.add_done_callback(lambda _: self._changed.set())
                 await self._changed.wait()
                 if receiving is not None and receiving.done():
@@ -110,6 +118,9 @@ class Feed:
         for delivery in deliveries:
             reactions = sum(delivery.topic in inlet.topics for inlet in self._inlets)
             self._open[id(delivery)] = (delivery, reactions)
+        came_bytes = sum(len(delivery.body) for delivery in deliveries)
+        self._open_bytes += came_bytes
+        self._usual_bytes = came_bytes // len(deliveries) if deliveries else FIRST_BYTES
         for inlet in self._inlets:
             if offered := [delivery for delivery in deliveries if delivery.topic in inlet.topics]:
                 inlet.offer(offered)
@@ -120,5 +131,12 @@ class Feed:
             if left > 1:
                 self._open[id(delivery)] = (delivery, left - 1)
             elif left == 1:
+                self._open_bytes -= len(delivery.body)
                 self._done.append(delivery)
         self._changed.set()
+
+
+def room(held: int, held_bytes: int, usual_bytes: int) -> int:
+    """How many more deliveries fit beside those that are held, if they are as large as usual; one always, alone."""
+    left = (OUTSTANDING_BYTES - held_bytes) // max(1, usual_bytes)
+    return max(0 if held else 1, min(OUTSTANDING - held, left))

@@ -20,12 +20,17 @@ MOST_CAUTION = 256
 """After how many turns by themselves, at most, several are tried again behind one mark."""
 SLOW_SECONDS = 0.02
 """A round that took longer lets no other lane share its commit the next time."""
+ROUND_SECONDS = 0.25
+"""How long a round's turns should take at most. A transaction that is open for long keeps others from their events
+where broker and store are one database."""
 
 
 class TransactionalLane(Lane):
     """Runs its reaction inside the transaction that takes, records and emits."""
 
     _slow = False
+    _most = 1
+    """How many deliveries the next round takes: one at first, when nobody knows how long it takes."""
     _unheard = False
     """Whether a round at most once has failed, of which it is not known whether it was committed."""
     _caution = 1
@@ -61,17 +66,19 @@ class TransactionalLane(Lane):
             began = asyncio.get_running_loop().time()
             recorder = self._recorder(unit)
             await self.inlet.enter(unit)
-            taken = await self.inlet.take(unit, BATCH)
+            taken = await self.inlet.take(unit, self._most)
             # Asked afterwards: what the inbox knows because another process was quicker may be parked since then.
             busy = await unit.parking.busy(self.reactor.id)
-            due = await unit.parking.due(self.reactor.id, self.clock.now(), BATCH, run=False) if busy else ()
+            due = await unit.parking.due(self.reactor.id, self.clock.now(), self._most, run=False) if busy else ()
             if self.observes(Point.RECEIVED):
                 self.observe_each(Point.RECEIVED, [*due, *taken])
             if busy:
                 taken = await self._park_blocked(unit, taken)
+            runs = asyncio.get_running_loop().time()
             for parked in due:
                 await self._turn(unit, recorder, parked)
             await self._run(unit, recorder, taken)
+            self._most = most_for(self._most, asyncio.get_running_loop().time() - runs)
             await recorder.finish()
             self.may_be_parked = self.may_be_parked or busy or recorder.parked
             self._slow = asyncio.get_running_loop().time() - began > SLOW_SECONDS
@@ -86,7 +93,7 @@ class TransactionalLane(Lane):
             await self.inlet.enter(unit)
             if self._unheard:
                 await self._clear_up(unit, recorder)
-            started = await claim(self, unit, recorder, BATCH)
+            started = await claim(self, unit, recorder, self._most)
             await recorder.finish()
         self._interrupted = []
         recorder.committed()
@@ -98,6 +105,7 @@ class TransactionalLane(Lane):
                 recorder = self._recorder(unit)
                 for parked in started:
                     await self._turn(unit, recorder, parked)
+                self._most = most_for(self._most, asyncio.get_running_loop().time() - began)
                 await recorder.finish()
                 self.may_be_parked = True
                 self._slow = asyncio.get_running_loop().time() - began > SLOW_SECONDS
@@ -240,6 +248,13 @@ class TransactionalLane(Lane):
         await unit.parking.park([parked_from(self.reactor.id, d) for d in deliveries], state="behind")
         if self.observes(Point.BEHIND):
             self.observe_each(Point.BEHIND, deliveries)
+
+
+def most_for(most: int, seconds: float) -> int:
+    """How many deliveries a round takes after one of at most so many, whose turns took so long."""
+    if seconds <= ROUND_SECONDS / 2:
+        return min(BATCH, most * 2)
+    return most if seconds <= ROUND_SECONDS else max(1, int(most * ROUND_SECONDS / seconds))
 
 
 def _which(subject: Delivery | Parked) -> tuple[type, int]:
