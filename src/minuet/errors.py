@@ -78,6 +78,10 @@ class EditRefused(MinuetError):
     """An edit of a dead letter that its contract, its key or its bytes do not allow; nothing was redriven."""
 
 
+class StandsStill(MinuetError):
+    """Something does not go on, and waits for somebody to look."""
+
+
 class TransactionLost(StoreUnavailable):
     """A statement of a reaction took back the whole transaction, and with it what its neighbours had written; they are
     done again, and the reaction has failed.

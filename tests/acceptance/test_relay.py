@@ -9,9 +9,10 @@ import pytest
 
 from minuet.ports.broker import Message
 from minuet.ports.observer import Point
+from minuet.runtime.housekeeping import Housekeeping
 from minuet.runtime.observing import Observers
 from minuet.runtime.relay import Relay
-from minuet.runtime.system import SystemChance
+from minuet.runtime.system import SystemChance, SystemClock
 from minuet.testing.signals import Signals
 from tests.acceptance.forked import Forked, Parent
 from tests.acceptance.pairs import SEPARATE, Pair, pair
@@ -151,3 +152,21 @@ async def test_what_a_claim_took_without_hearing_of_it_is_published_after_its_le
         async with relaying(store, broker, signals, lease_seconds=SHORT_SECONDS):
             await signals.reached(Point.PUBLISHED, count=1)
     assert where.logged_ids("Topic") == ["Topic-0"]
+
+
+async def test_what_is_owed_for_long_is_told(where) -> None:
+    """Nothing is said of what was owed a moment ago; of what is owed for two minutes, what it is and how long."""
+    async with opened(where) as (broker, store):
+        housekeeping = Housekeeping(store, broker, SystemClock(), Observers([]), 3600.0)
+        assert await housekeeping.alarms() == []
+        now = SystemClock().now()
+        async with store.transaction() as unit:
+            await unit.outbox.owe([message("Topic", 0)], now)
+        assert await housekeeping.alarms() == []
+        [row] = await store.claim_owed(1)
+        await store.paid([row])
+        async with store.transaction() as unit:
+            await unit.outbox.owe([message("Topic", 1)], now - 120)
+        [(place, text)] = await housekeeping.alarms()
+        assert "publishing" in place
+        assert "Topic Topic-1 has been owed to the broker for 12" in text

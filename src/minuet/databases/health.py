@@ -41,6 +41,12 @@ async def examine(database: PostgresDatabase) -> list[Examined]:
     return found
 
 
+async def alarms(database: PostgresDatabase) -> list[str]:
+    """What holds the log back now, in prose; a look-up or two."""
+    horizon = await _horizon(database)
+    return [] if horizon.well is not False else [f"{horizon.found} {horizon.advice}"]
+
+
 async def _connections(database: PostgresDatabase) -> Examined:
     [(most, used)] = await database.read(_CONNECTIONS)
     enough = used < most * NEARLY_ALL

@@ -36,7 +36,7 @@ A broker keeps these clauses, which `minuet.testing.conformance` checks under th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -289,4 +289,13 @@ class Broker(Protocol):
 
     async def examine(self) -> Sequence[Examined]:
         """What the broker finds when it looks at itself; see `Store.examine`."""
+        ...
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A broker that can tell, with a few look-ups, what holds its deliveries back. Not every broker can."""
+
+    async def alarms(self) -> Sequence[str]:
+        """What holds deliveries back now, and what to do about it, each in a sentence or two."""
         ...

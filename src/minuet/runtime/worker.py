@@ -51,6 +51,7 @@ class Worker:
         self._lane_tasks = [asyncio.create_task(lane.run(), name=repr(lane)) for lane in self._lanes]
         if self._lanes or self._relay is not None:
             self._chores.append(asyncio.create_task(self._housekeeping.reclaim(self.wake), name="minuet reclaim"))
+            self._chores.append(asyncio.create_task(self._housekeeping.watch(), name="minuet watch"))
         if self._lanes:
             self._chores.append(asyncio.create_task(self._housekeeping.trim(), name="minuet trim"))
 

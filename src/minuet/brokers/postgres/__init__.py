@@ -18,7 +18,7 @@ from minuet.brokers.postgres.log import LARGEST_BYTES, SQL, append, delivery_of,
 from minuet.brokers.postgres.subscription import PostgresSubscription
 from minuet.contracts.correlation import belongs, shared_start
 from minuet.databases.encoding import texts
-from minuet.databases.health import examine
+from minuet.databases.health import alarms, examine
 from minuet.databases.pipelining import Row
 from minuet.databases.postgres import LOCKS, PostgresDatabase
 from minuet.databases.postgres_place import PostgresPlace
@@ -140,6 +140,10 @@ class PostgresBroker:
 
     async def groups(self) -> list[Progress]:
         return [Progress(group_of(row), row[3]) for row in await self.database.read(SQL["progress"])]
+
+    async def alarms(self) -> list[str]:
+        """Who has had a transaction open for so long that what was published since is not read."""
+        return await alarms(self.database)
 
     async def examine(self) -> list[Examined]:
         return await examine(self.database)
