@@ -106,7 +106,8 @@ class KafkaBroker:
             raise BrokerUnavailable(f"{self!r} is not open. Open it first.")
         if unknown := {message.topic for message in messages} - names.keys():
             # What nobody reads yet is kept all the same, in a topic as the URL declares it, not as a server happens to.
-            await asyncio.to_thread(self._opened().create, unknown)
+            make_sure = self._opened().create if self.place.create else self._opened().require
+            await asyncio.to_thread(make_sure, unknown)
             names.update((topic, kafka_name(topic, self.place.prefix)) for topic in unknown)
         try:
             await publisher.publish(messages, names)

@@ -21,7 +21,7 @@ from minuet.brokers.kafka.names import kafka_name
 from minuet.brokers.kafka.offsets import acknowledged_in
 from minuet.brokers.kafka.place import KafkaPlace
 from minuet.brokers.kafka.publisher import RECORD_BYTES
-from minuet.errors import BrokerUnavailable
+from minuet.errors import BrokerUnavailable, MinuetError
 from minuet.ports.broker import Change, Group
 from minuet.ports.examined import Examined
 
@@ -174,6 +174,15 @@ class Cluster:
                         f"{self._shape()}, or let somebody who may: minuet run --provision."
                     ) from exception
         self._wait_for(set(missing))
+
+    def require(self, topics: Iterable[str]) -> None:
+        """Raise unless these topics exist."""
+        missing = {kafka_name(topic, self._place.prefix) for topic in topics} - self.topics().keys()
+        if missing:
+            raise MinuetError(
+                f"Kafka has no topic {', '.join(sorted(missing))}, and ?create=off. Create each with {self._shape()}; "
+                "what is published there waits."
+            )
 
     def _wait_for(self, names: set[str]) -> None:
         until = time.monotonic() + ANSWER_SECONDS

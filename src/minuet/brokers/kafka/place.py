@@ -43,6 +43,8 @@ class KafkaPlace(msgspec.Struct, frozen=True, kw_only=True):
     """How many copies a new topic has; None for what the cluster does by itself."""
     retention_seconds: float | None = None
     """How long a new topic keeps its messages; infinite for `forever`, None for what the cluster does by itself."""
+    create: bool = True
+    """Whether a topic that is published to and does not exist is made, as it would be provisioned."""
     publish_seconds: float = 10.0
     """How long publishing waits for its acknowledgement."""
     session_seconds: float = 6.0
@@ -152,6 +154,12 @@ def _prefix(text: str) -> str:
     return text
 
 
+def _on_or_off(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError
+    return text == "on"
+
+
 def _protocol(text: str) -> str:
     if text not in PROTOCOLS:
         raise ValueError
@@ -159,6 +167,7 @@ def _protocol(text: str) -> str:
 
 
 OPTIONS: dict[str, tuple[str, Callable[[str], object], str]] = {
+    "create": ("create", _on_or_off, "on or off"),
     "handover": ("handover_seconds", seconds, "a length of time, ?handover=5s"),
     "partitions": ("partitions", _number, "a number, ?partitions=6"),
     "prefix": ("prefix", _prefix, "letters, digits, '.', '_' and '-', ?prefix=shop."),
