@@ -87,6 +87,13 @@ class Forked:
                 await _readable(self._connection.fileno())
             self.said.append(self._connection.recv())
 
+    async def hears(self) -> str:
+        """Wait for the next thing that the process says."""
+        async with asyncio.timeout(LONGEST_SECONDS):
+            await _readable(self._connection.fileno())
+        self.said.append(self._connection.recv())
+        return self.said[-1]
+
     def tell(self, word: str) -> None:
         self._connection.send(word)
 

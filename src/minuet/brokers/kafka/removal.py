@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future
 from typing import Protocol, cast
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from minuet.brokers.kafka.cluster import Cluster
+from minuet.brokers.kafka.failures import error_in
 from minuet.brokers.kafka.place import KafkaPlace
 from minuet.errors import BrokerUnavailable
 
 GONE_SECONDS = 30.0
+"""How long topics may take to go, and members of a group that died to be missed."""
+PAUSE_SECONDS = 0.2
 
 
 class _Admin(Protocol):
@@ -47,8 +51,22 @@ def remove(place: KafkaPlace) -> None:
                 deleted.result()
         listed = admin.list_consumer_groups().result()
         groups = [group.group_id for group in listed.valid if group.group_id.startswith(place.prefix)]
-        if groups:
-            for deleted in admin.delete_consumer_groups(groups).values():
-                deleted.result()
+        _delete_groups(admin, groups)
     except KafkaException as error:
         raise BrokerUnavailable(f"What {place.shown} names could not be deleted: {error}.") from error
+
+
+def _delete_groups(admin: _Admin, groups: list[str]) -> None:
+    until = time.monotonic() + GONE_SECONDS
+    while groups:
+        left: list[str] = []
+        for group, deleted in admin.delete_consumer_groups(groups).items():
+            try:
+                deleted.result()
+            except KafkaException as error:
+                found = error_in(error)
+                if found is None or found.code() != KafkaError.NON_EMPTY_GROUP or time.monotonic() > until:
+                    raise
+                left.append(group)
+        groups = left
+        time.sleep(PAUSE_SECONDS if left else 0.0)
