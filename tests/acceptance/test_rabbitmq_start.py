@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ from minuet.brokers.rabbitmq.address import Address
 from minuet.brokers.rabbitmq.connection import Connection
 from minuet.errors import BrokerUnavailable, NeverUsed, StartupError
 from minuet.ports.broker import Group, Message
+from tests.contract.rabbitmq_places import forget
 from tests.contract.servers import needs, url_of
 from tools.services.fleet import Services
 from tools.services.rabbitmq import RabbitMQ
@@ -164,9 +165,11 @@ class TestOnTheServer:
     pytestmark = needs_server
 
     @pytest.fixture
-    def url(self) -> str:
+    def url(self) -> Iterator[str]:
         """The server, with an exchange of the test's own."""
-        return f"{url_of('rabbitmq')}?exchange=x-{uuid.uuid4().hex[:8]}"
+        url = f"{url_of('rabbitmq')}?exchange=x-{uuid.uuid4().hex[:8]}"
+        yield url
+        asyncio.run(forget(url, Group("shop", "shop", ("Sold",))))
 
     async def test_a_wrong_password_is_said(self, url: str) -> None:
         """Who was not let in, and no more."""

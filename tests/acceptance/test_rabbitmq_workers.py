@@ -18,8 +18,10 @@ import pytest
 
 from minuet import App
 from minuet.databases.neighbours import WriteLock
+from minuet.ports.broker import Group
 from minuet.testing.signals import Signals
 from tests.acceptance.rabbit_tills import ENTRIES, Bought, customers, tills
+from tests.contract.rabbitmq_places import forget
 from tests.contract.servers import needs, url_of
 from tools.services.fleet import Services
 from tools.services.rabbitmq import RabbitMQ
@@ -125,6 +127,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     shop = Shop(f"{url_of('rabbitmq')}?exchange=minuet-{uuid.uuid4().hex[:8]}&heartbeat=2", tmp_path)
     yield shop
     shop.close()
+    asyncio.run(forget(shop.broker, Group("tills", "tills", ("Bought",))))
 
 
 async def test_workers_join_and_leave_ten_times(shop: Shop) -> None:
