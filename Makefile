@@ -13,8 +13,8 @@ help:  ## list the verbs
 demo: .venv/installed  ## five services, one file, processes killed as they run, and books that balance
 	$(BIN)/minuet demo order --kills $(KILLS)
 
-test: .venv/installed  ## every test; starts a PostgreSQL for those that need one
-	@$(BIN)/python -m tools.services start postgres >/dev/null || test $$? -eq 3
+test: .venv/installed  ## every test; starts PostgreSQL, Kafka and RabbitMQ for those that need one
+	@$(BIN)/python -m tools.services start >/dev/null || test $$? -eq 3
 	$(BIN)/python -m pytest
 
 fast: .venv/installed  ## the tests that answer within a minute
