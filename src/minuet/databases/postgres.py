@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 import secrets
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from minuet.databases.guarded import GuardedConnection
+from minuet.databases.migrations import Step, due
 from minuet.databases.pipelining import Line, Row
 from minuet.databases.postgres_place import PostgresPlace
 from minuet.databases.refusals import not_let_in, not_let_work, silent, too_old
@@ -191,13 +192,13 @@ class PostgresDatabase:
         if cancelled is not None:
             raise Committed from cancelled
 
-    async def prepare_schema(self, part: str, version: int, statements: list[str]) -> None:
+    async def prepare_schema(self, part: str, steps: Sequence[Step], *, create: bool = True) -> None:
         """Bring a part of the schema up to a version, once, also when several do it at the same time.
 
         Raises StoreUnavailable in prose.
         """
         try:
-            await self._prepare_schema(part, version, statements)
+            await self._prepare_schema(part, steps, create=create)
         except psycopg.Error as error:
             raise StoreUnavailable(not_let_work(self.place.shown, "making its tables", error)) from error
 
@@ -212,21 +213,18 @@ class PostgresDatabase:
         if error is not None:
             raise StoreUnavailable(not_let_work(self.place.shown, "a look at its rights", error))
 
-    async def _prepare_schema(self, part: str, version: int, statements: list[str]) -> None:
+    async def _prepare_schema(self, part: str, steps: Sequence[Step], *, create: bool) -> None:
         async with self.line() as line:
-            if await line.rows("SELECT 1 WHERE to_regclass('minuet_migrations') IS NOT NULL") and await line.rows(
-                "SELECT 1 FROM minuet_migrations WHERE part = $1 AND version >= $2", part, version
-            ):
+            if not due(part, self.place.shown, await _version(line, part), steps, create=create):
                 return
         async with self.writing() as line:
             await line.send("SELECT pg_advisory_xact_lock($1, 1)", LOCKS)
             if (schema := self.place.schema) and await line.rows("SELECT 1 WHERE to_regnamespace($1) IS NULL", schema):
                 await line.send(f"CREATE SCHEMA {schema}")
-            for statement in statements:
-                await line.send(statement)
-            await line.send(
-                "INSERT INTO minuet_migrations (part, version) VALUES ($1, $2) ON CONFLICT DO NOTHING", part, version
-            )
+            for version, step in due(part, self.place.shown, await _version(line, part), steps, create=create):
+                for statement in step:
+                    await line.send(statement)
+                await line.send("INSERT INTO minuet_migrations (part, version) VALUES ($1, $2)", part, version)
 
     async def refuse_stranger(self, table: str) -> None:
         """Raise NeverUsed unless minuet has used this database; `table` is one that it then has."""
@@ -335,6 +333,14 @@ class PostgresDatabase:
                     self.tell()
         finally:
             loop.remove_reader(socket)
+
+
+async def _version(line: Line, part: str) -> int:
+    """Which version of a part of the schema there is; 0 for none."""
+    if not await line.rows("SELECT 1 WHERE to_regclass('minuet_migrations') IS NOT NULL"):
+        return 0
+    [(version,)] = await line.rows("SELECT coalesce(max(version), 0) FROM minuet_migrations WHERE part = $1", part)
+    return int(version)
 
 
 class Committed(asyncio.CancelledError):

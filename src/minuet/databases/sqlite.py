@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import msgspec
 
+from minuet.databases.migrations import Step, due
 from minuet.databases.neighbours import Neighbours, WriteLock
 from minuet.databases.writing import WriteQueue, Writing
 from minuet.errors import StartupError, StoreUnavailable
@@ -162,15 +163,27 @@ class Database:
             loop.add_reader(self._neighbours.bell, self._rung)
             self._look_again(loop)
 
-    async def prepare(self, schema: Iterable[str]) -> None:
-        """Run the statements that make what is missing. Raises StoreUnavailable, closed again, if that cannot be."""
+    async def prepare(self, part: str, steps: Sequence[Step], *, create: bool = True) -> None:
+        """Bring a part of the schema up to date. Raises StoreUnavailable, closed again, if that cannot be."""
+        shown = self.path or "memory"
         try:
+            there = bool(await self.read(_HAS_VERSIONS))
+            # Files that were written before versions were have the first one, and are brought up to date by it too.
+            found = _version(self.reader, part) if there else int(not create)
+            if not due(part, shown, found, steps, create=create):
+                return
             async with self.writing() as connection:
-                for statement in schema:
-                    connection.execute(statement)
+                connection.execute(_VERSIONS)
+                for version, step in due(part, shown, _version(connection, part), steps, create=create):
+                    for statement in step:
+                        connection.execute(statement)
+                    connection.execute("INSERT INTO minuet_migrations (part, version) VALUES (?, ?)", (part, version))
         except sqlite3.Error as error:
             await self.close()
             raise self._unusable(error) from error
+        except StoreUnavailable:
+            await self.close()
+            raise
 
     def _unusable(self, error: Exception) -> StoreUnavailable:
         return StoreUnavailable(
@@ -300,3 +313,16 @@ class Database:
     def writing(self) -> Writing:
         """A write transaction as a context; it yields the connection."""
         return Writing(self.queue)
+
+
+_HAS_VERSIONS = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'minuet_migrations'"
+_VERSIONS = """
+    CREATE TABLE IF NOT EXISTS minuet_migrations (
+        part TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (part, version)
+    ) WITHOUT ROWID"""
+
+
+def _version(connection: sqlite3.Connection, part: str) -> int:
+    """Which version of a part of the schema there is; 0 for none."""
+    sql = "SELECT coalesce(max(version), 0) FROM minuet_migrations WHERE part = ?"
+    return int(connection.execute(sql, (part,)).fetchone()[0])

@@ -19,18 +19,16 @@ from minuet.brokers.postgres.subscription import PostgresSubscription
 from minuet.contracts.correlation import belongs, shared_start
 from minuet.databases.encoding import texts
 from minuet.databases.health import alarms, examine
+from minuet.databases.migrations import steps_of
 from minuet.databases.pipelining import Row
 from minuet.databases.postgres import LOCKS, PostgresDatabase
 from minuet.databases.postgres_place import PostgresPlace
-from minuet.databases.statements import split
 from minuet.ports.broker import Attributes, Capabilities, Change, Group, Logged, Message, Progress, changed_groups
 from minuet.ports.examined import Examined
 from minuet.ports.store import Store
 
 __all__ = ["PostgresBroker"]
 
-VERSION = 1
-"""The schema's."""
 TRIM_STEP = 2000
 """How many messages one transaction forgets: some milliseconds of work."""
 
@@ -70,7 +68,7 @@ class PostgresBroker:
         try:
             if create:
                 await self.database.refuse_powerless()
-            await self.database.prepare_schema("broker", VERSION, split(SQL["schema"]))
+            await self.database.prepare_schema("broker", steps_of(SQL), create=create)
         except BaseException:
             await self.database.close()
             raise

@@ -18,8 +18,8 @@ from minuet.brokers.sqlite.log import LARGEST_BYTES, SQL, append, delivery_of, g
 from minuet.brokers.sqlite.subscription import SqliteSubscription
 from minuet.contracts.correlation import belongs, shared_start
 from minuet.databases.examination import examine, refuse_read_only, refuse_stranger
+from minuet.databases.migrations import steps_of
 from minuet.databases.sqlite import Database, Row, SqlitePlace
-from minuet.databases.statements import split
 from minuet.ports.broker import Attributes, Capabilities, Change, Group, Logged, Message, Progress, changed_groups
 from minuet.ports.examined import Examined
 from minuet.ports.store import Store
@@ -65,7 +65,7 @@ class SqliteBroker:
         else:
             refuse_read_only(self.database.path)
         await self.database.open()
-        await self.database.prepare(split(SQL["schema"]))
+        await self.database.prepare("broker", steps_of(SQL), create=create)
 
     async def close(self) -> None:
         for subscription in list(self._subscriptions):

@@ -10,10 +10,10 @@ from minuet.databases.encoding import given_back, kept, numbers, texts
 from minuet.databases.guarded import GuardedConnection
 from minuet.databases.health import examine
 from minuet.databases.lease import Claim, claim_of
+from minuet.databases.migrations import steps_of
 from minuet.databases.pipelining import Line, Row
 from minuet.databases.postgres import LOCKS, PostgresDatabase
 from minuet.databases.postgres_place import PostgresPlace
-from minuet.databases.statements import split
 from minuet.ports.examined import Examined
 from minuet.ports.store import (
     LEASE_SECONDS,
@@ -31,9 +31,6 @@ from minuet.stores.postgres.rows import SQL, dead_letter_of, head_of, message_of
 from minuet.stores.postgres.unit import PostgresScope, PostgresUnit
 
 __all__ = ["PostgresStore"]
-
-VERSION = 1
-"""The schema's."""
 
 
 class PostgresStore:
@@ -63,7 +60,7 @@ class PostgresStore:
         try:
             if create:
                 await self.database.refuse_powerless()
-            await self.database.prepare_schema("store", VERSION, split(SQL["schema"]))
+            await self.database.prepare_schema("store", steps_of(SQL), create=create)
             await self._adoption.look_around()
         except BaseException:
             await self.database.close()

@@ -11,8 +11,8 @@ import msgspec
 
 from minuet.databases.examination import examine, refuse_read_only, refuse_stranger
 from minuet.databases.lease import Claim, claim_of
+from minuet.databases.migrations import steps_of
 from minuet.databases.sqlite import Database, Row, SqlitePlace
-from minuet.databases.statements import split
 from minuet.ports.examined import Examined
 from minuet.ports.store import (
     LEASE_SECONDS,
@@ -59,7 +59,7 @@ class SqliteStore:
         else:
             refuse_read_only(self.database.path)
         await self.database.open()
-        await self.database.prepare(split(SQL["schema"]))
+        await self.database.prepare("store", steps_of(SQL), create=create)
 
     async def close(self) -> None:
         await self.database.close()
