@@ -76,19 +76,22 @@ class Publisher:
         """Publish to topics by Kafka's `names` for them. Returns once each is acknowledged by every copy in sync."""
         producer, batch = self.producer, _Batch()
         produce, failed = producer.produce, batch.report
+        left = 0
         for message in messages:
             topic = names[message.topic]
             try:
-                produce(topic, message.body, message.key, on_delivery=failed, headers=headers_of(message))
-            except BufferError:
-                await self._flushed(producer)
-                await self.publish(messages[messages.index(message) :], names)
-                break
+                try:
+                    produce(topic, message.body, message.key, on_delivery=failed, headers=headers_of(message))
+                except BufferError:  # the library holds as much as it may: what it holds goes first
+                    left = await self._flushed(producer)
+                    if left or batch.error is not None:
+                        break
+                    produce(topic, message.body, message.key, on_delivery=failed, headers=headers_of(message))
             except KafkaException as exception:
                 await self._flushed(producer)
                 error = error_in(exception)
                 raise not_published(error, topic) if error is not None else exception from exception
-        left = await self._flushed(producer)
+        left = left or await self._flushed(producer)
         if batch.error is not None:
             raise not_published(batch.error, batch.topic)
         if left:
@@ -116,10 +119,11 @@ class Publisher:
             producer, done = job
             left = producer.flush(self._place.publish_seconds)
             if left:
-                producer.purge()
-                producer.flush(IDLE_SECONDS)
+                # First the new one: nobody may put a message behind what is about to be purged.
                 if producer is self.producer:
                     self.producer = self._make()
+                producer.purge()
+                producer.flush(IDLE_SECONDS)
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 self._loop.call_soon_threadsafe(_resolve, done, left)
 
