@@ -11,6 +11,7 @@ from pamqp import commands, frame
 
 from minuet.brokers.rabbitmq import RabbitBroker
 from minuet.brokers.rabbitmq.address import Address
+from minuet.brokers.rabbitmq.aside import MOST_HELD, aside_of
 from minuet.brokers.rabbitmq.connection import Connection
 from minuet.errors import BrokerUnavailable, NeverUsed, StartupError
 from minuet.ports.broker import Group, Message
@@ -253,6 +254,30 @@ class TestOnTheServer:
                 await broker.publish([Message("Sold", "k", "i", "/s", None, b"{}")])
             assert await broker.plan([group]) != []
             await connection.close()
+
+    async def test_what_is_no_longer_read_is_held_and_put_aside(self, url: str) -> None:
+        """A worker that has ceased to read a topic goes on with what it reads; what it holds of the other comes to a
+        worker that reads it, and what it could not hold lies in a queue, and is told of.
+        """
+        before, after = Group("shop", "shop", ("Sold", "Gone")), Group("shop", "shop", ("Sold",))
+        async with opened(url) as broker, opened(url) as other:
+            await broker.provision([before])
+            gone = [Message("Gone", "k", f"{number}", "/s", None, b"{}") for number in range(MOST_HELD + 6)]
+            await broker.publish([*gone, Message("Sold", "k", "sold", "/s", None, b"{}")])
+            older, newer, found = other.subscribe(after), broker.subscribe(before), list[str | None]()
+            sold = await older.receive(100)
+            assert [each.id for each in sold] == ["sold"]
+            await older.release(sold)
+            queue = aside_of(broker._address.exchange, "shop")
+            expected = f"6 messages of topics that shop has ceased to read are in the queue {queue}."
+            async with asyncio.timeout(20):
+                while expected not in [each.found for each in await broker.examine()]:
+                    pass  # each examination asks the server
+            while len(found) < MOST_HELD + 1:
+                lot = await newer.receive(100)
+                await newer.acknowledge(lot)
+                found += [each.id for each in lot]
+            assert found == [*(message.id for message in gone[6:]), "sold"]
 
     async def test_a_foreign_message_is_read(self, url: str) -> None:
         """Without anything of ours beside it: its headers of any kind are text, its id is its own, its key is none."""

@@ -35,10 +35,11 @@ AHEAD = 400
 
 async def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
     """Look again and again until it holds."""
-    end = asyncio.get_running_loop().time() + seconds
+    end, quiet = asyncio.get_running_loop().time() + seconds, asyncio.Event()
     while not condition():
         assert asyncio.get_running_loop().time() < end, f"{what}: not within {seconds} seconds"
-        await asyncio.sleep(0.02)
+        await asyncio.wait([asked := asyncio.ensure_future(quiet.wait())], timeout=0.02)
+        asked.cancel()
 
 
 class Shop:
