@@ -24,7 +24,7 @@ from tools.services.addresses import variable
 from tools.services.fleet import SERVERS, Services
 from tools.services.homes import Homes
 from tools.services.kafka import POM
-from tools.services.server import USER, Home, ServiceError
+from tools.services.server import USER, Home, Missing, ServiceError
 
 POSTGRES_SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "30min"}
 """So that no run is hit by a checkpoint that another one caused."""
@@ -39,6 +39,10 @@ _RABBITMQCTL = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
 
 class ServersMissing(Exception):
     """A question's servers could not be started, or are not as they must be."""
+
+
+class ServersUninstalled(ServersMissing):
+    """They are not on this machine, and cannot be put there; the message says how to get them."""
 
 
 class Servers:
@@ -88,7 +92,8 @@ def running(names: Sequence[str], scratch: Path) -> Generator[Servers]:
 def _started(services: Services, names: Sequence[str]) -> dict[str, str]:
     report = services.start(names)
     if report.problems:
-        raise ServersMissing("\n".join(f"{problem.name}: {problem}" for problem in report.problems))
+        kind = ServersUninstalled if all(isinstance(each, Missing) for each in report.problems) else ServersMissing
+        raise kind("\n".join(f"{problem.name}: {problem}" for problem in report.problems))
     if "postgres" in names:
         with psycopg.connect(_libpq(report.urls["postgres"]), autocommit=True) as connection:
             for setting, value in POSTGRES_SETTINGS.items():

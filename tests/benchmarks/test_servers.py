@@ -1,5 +1,7 @@
 """The servers that questions measure: durable, and a place of its own for every run."""
 
+import contextlib
+import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -7,15 +9,20 @@ import psycopg
 import pytest
 
 from benchmarks import servers
-from benchmarks.servers import DURABLE, POSTGRES_SETTINGS, Servers, ServersMissing
+from benchmarks.servers import DURABLE, POSTGRES_SETTINGS, Servers, ServersMissing, ServersUninstalled
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Servers]:
-    with servers.running(("postgres",), tmp_path_factory.mktemp("scratch")) as started:
-        yield started
+    with contextlib.ExitStack() as started:
+        try:
+            yield started.enter_context(servers.running(("postgres",), tmp_path_factory.mktemp("scratch")))
+        except ServersUninstalled as missing:
+            if os.environ.get("CI", "").lower() in {"1", "true"}:
+                raise
+            pytest.skip(str(missing))
 
 
 def test_without_servers_nothing_is_started(tmp_path: Path) -> None:
