@@ -91,7 +91,10 @@ class Striking:
         services: Services,
         chance: random.Random,
         say: Callable[[str], None],
+        *,
+        most_wait_seconds: float = MOST_WAIT_SECONDS,
     ) -> None:
+        self._most_wait_seconds = most_wait_seconds
         number = each * len(servers)
         self._due = [(100 * (place + 1) // (number + 2), servers[place % len(servers)]) for place in range(number)]
         self._services = services
@@ -109,7 +112,7 @@ class Striking:
             self._thread.start()
 
     def _strike(self, server: str) -> None:
-        time.sleep(self._chance.random() * MOST_WAIT_SECONDS)
+        time.sleep(self._chance.random() * self._most_wait_seconds)
         began = time.monotonic()
         try:
             self._services.kill(server)
@@ -119,9 +122,13 @@ class Striking:
         self.done += 1
         self._say(f"{server} killed (kill -9), answers again after {time.monotonic() - began:.1f} s")
 
-    def end(self) -> None:
-        """Wait for the last strike. Raises what went wrong with one."""
+    def wait(self) -> None:
+        """Wait until the server that was struck last answers again."""
         if self._thread is not None:
             self._thread.join()
+
+    def end(self) -> None:
+        """Wait for the last strike. Raises what went wrong with one."""
+        self.wait()
         if self._failed is not None:
             raise self._failed

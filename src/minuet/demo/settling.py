@@ -47,7 +47,7 @@ class Settling:
     def __init__(self, app: App, broker: Broker | None, store: Store) -> None:
         self._consumers = [reaction.id for reaction in app.manifest.reactions]
         self._broker = broker
-        self._store = store
+        self.store = store
 
     def __repr__(self) -> str:
         return f"<Settling of {', '.join(self._consumers)}>"
@@ -59,9 +59,9 @@ class Settling:
 
     async def pulse(self) -> Sequence[object]:
         """Values of which at least one changes while retries go on, whatever services' own tables say."""
-        parked = await self._store.parked(ParkedFilter(unsettled=True), MOST_PARKED)
+        parked = await self.store.parked(ParkedFilter(unsettled=True), MOST_PARKED)
         return (
-            await self._store.counts(),
+            await self.store.counts(),
             [(standing.delivery.id, standing.delivery.attempts, standing.state) for standing in parked],
         )
 
@@ -70,14 +70,14 @@ class Settling:
 
         It looks in the order in which events move. What moves on from behind this look has left its effect meanwhile.
         """
-        owed = len(await self._store.owed())
+        owed = len(await self.store.owed())
         behind = dict.fromkeys(self._consumers, 0)
         if self._broker is not None:
             groups = {progress.group.name: progress.behind for progress in await self._broker.groups()}
             behind = {name: groups.get(name, groups.get(name.partition(".")[0], -1)) for name in self._consumers}
         parked = Counter(
             standing.delivery.consumer
-            for standing in await self._store.parked(ParkedFilter(unsettled=True), MOST_PARKED)
+            for standing in await self.store.parked(ParkedFilter(unsettled=True), MOST_PARKED)
         )
         found = [Waiting(name, unread, parked[name]) for name, unread in behind.items()]
         unsettled = [one for one in found if one.unread or one.parked]
@@ -85,15 +85,15 @@ class Settling:
 
     async def read(self, sql: str) -> Sequence[Sequence[Any]]:
         """Run a query on the store's database, on a connection that is no service's."""
-        return await cast("Readable", self._store.database).read(sql)
+        return await cast("Readable", self.store.database).read(sql)
 
     async def count(self, name: str) -> int:
         """A durable count of the runtime's (`retries`, `duplicates_absorbed`), over all services."""
-        return sum(of_service.get(name, 0) for of_service in (await self._store.counts()).values())
+        return sum(of_service.get(name, 0) for of_service in (await self.store.counts()).values())
 
     async def dead_letters(self) -> list[DeadLetterHead]:
         """Every dead letter, whatever its state."""
-        return await self._store.survey_dead_letters(DeadLetterFilter(state=None))
+        return await self.store.survey_dead_letters(DeadLetterFilter(state=None))
 
 
 @asynccontextmanager

@@ -5,27 +5,37 @@ from pathlib import Path
 
 import pytest
 
+from minuet.app import App
 from minuet.demo.plan import DemoFailed, url_of
-from minuet.demo.settling import opened
+from minuet.demo.settling import Settling, opened
+from minuet.demo.verdict import judge
 from minuet.demo.watch import Glance, Watch
 from minuet.examples.order_fulfilment import generate
 from minuet.examples.order_fulfilment.app import build
-from minuet.examples.order_fulfilment.audit import expect
+from minuet.examples.order_fulfilment.audit import Audit, expect
 from minuet.examples.order_fulfilment.feed import feed
 from minuet.examples.order_fulfilment.input import invoices
 from minuet.examples.order_fulfilment.settings import Settings
+from minuet.ports.store import Store
 
 SERVICES = ("orders", "payments", "inventory", "shipping", "notifications")
 
 
-async def looked_on(directory: Path, services: tuple[str, ...]) -> list[Glance]:
-    """What is shown while these services of the shop handle ten orders, until all is settled or stalled."""
+async def looked_on(directory: Path, services: tuple[str, ...], *, blind: bool = False) -> tuple[list[Glance], Audit]:
+    """What is shown while these services of the shop handle ten orders, until all is settled or stalled, and the audit.
+
+    `blind` is who cannot see what the broker still has.
+    """
     file, database = directory / "orders.csv", directory / "orders.db"
     generate.write(file, 10, seed=1)
     url, settings, glances = url_of(database), Settings(), list[Glance]()
     app = build(url, url, settings)
-    async with opened(app, url, url) as settling, app.running(services):
-        watch = Watch(settling, expect([file], settings), glances.append, stall_seconds=2)
+    expectation = expect([file], settings)
+    async with opened(app, url, url) as seeing, app.running(services):
+        settling = Settling(app, None, seeing.store) if blind else seeing
+        for missing in set(SERVICES) - set(services):
+            await set_up(app, missing, seeing.store)
+        watch = Watch(settling, expectation, glances.append, stall_seconds=2)
         watch.begun.set()
 
         async def hand_over() -> None:
@@ -34,14 +44,40 @@ async def looked_on(directory: Path, services: tuple[str, ...]) -> list[Glance]:
 
         feeding = asyncio.create_task(hand_over())
         await watch.until_settled(feeding)
-    return glances
+        verdict = await judge(settling, expectation, 0, 0.0)
+    return glances, verdict.audit
+
+
+async def set_up(app: App, name: str, store: Store) -> None:
+    """Make the tables of a service that does not run."""
+    [service] = [service for service in app.services if service.name == name]
+    async with store.transaction() as unit:
+        for setup in service.setups:
+            await setup.function(unit.transaction)
 
 
 def test_it_ends_when_nothing_is_left_to_do(tmp_path) -> None:
     """With every service at work, the last thing shown is all that is due."""
-    last = asyncio.run(looked_on(tmp_path, SERVICES))[-1]
+    glances, audit = asyncio.run(looked_on(tmp_path, SERVICES))
+    last = glances[-1]
     assert last.done == last.due
     assert (last.fed, last.share) == (last.invoices, 1)
+    assert audit.balanced
+
+
+def test_it_ends_with_a_broker_that_does_not_show_what_it_has(tmp_path) -> None:
+    """When every effect is there, it is over."""
+    glances, audit = asyncio.run(looked_on(tmp_path, SERVICES, blind=True))
+    assert glances[-1].done == glances[-1].due
+    assert audit.balanced
+
+
+def test_what_never_comes_from_such_a_broker_is_lost(tmp_path) -> None:
+    """Nothing happens, nobody has anything to do, and effects are missing: they count as lost."""
+    glances, audit = asyncio.run(looked_on(tmp_path, SERVICES[:4], blind=True))
+    last = glances[-1]
+    assert audit.lost == last.due["notifications"] - last.done["notifications"] > 0
+    assert audit.doubled == 0
 
 
 def test_a_stall_says_what_is_awaited(tmp_path) -> None:
