@@ -38,7 +38,7 @@ SELECT m.topic, m.key, m.id, m.source, m.type, m.time, m.correlationid, m.causat
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::text[], $8::text[],
     $9::text[], $10::text[], $11::text[], $12::bytea[]) WITH ORDINALITY
     AS m (topic, key, id, source, type, time, correlationid, causationid, traceparent, headers, body, octets, place)
-ORDER BY m.place ON CONFLICT DO NOTHING;
+ORDER BY m.place ON CONFLICT (id, source) DO NOTHING;
 
 -- name: lock
 SELECT xid::text::bigint, seq FROM minuet_positions WHERE consumer = $1::text FOR UPDATE;

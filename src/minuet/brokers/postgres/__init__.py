@@ -23,6 +23,7 @@ from minuet.databases.migrations import steps_of
 from minuet.databases.pipelining import Row
 from minuet.databases.postgres import LOCKS, PostgresDatabase
 from minuet.databases.postgres_place import PostgresPlace
+from minuet.databases.restored import examine_log, refuse_restored
 from minuet.ports.broker import Attributes, Capabilities, Change, Group, Logged, Message, Progress, changed_groups
 from minuet.ports.examined import Examined
 from minuet.ports.store import Store
@@ -69,6 +70,8 @@ class PostgresBroker:
             if create:
                 await self.database.refuse_powerless()
             await self.database.prepare_schema("broker", steps_of(SQL), create=create)
+            if create:
+                await refuse_restored(self.database)
         except BaseException:
             await self.database.close()
             raise
@@ -144,4 +147,4 @@ class PostgresBroker:
         return await alarms(self.database)
 
     async def examine(self) -> list[Examined]:
-        return await examine(self.database)
+        return [*await examine(self.database), await examine_log(self.database)]
