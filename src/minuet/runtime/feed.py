@@ -47,6 +47,8 @@ class Feed:
         self._done: list[Delivery] = []
         self._changed = asyncio.Event()
         self._stopping = False
+        self._failures = 0
+        """How often in a row it had to begin anew and received nothing."""
         for inlet in inlets:
             inlet.bind(self._settled)
 
@@ -55,18 +57,16 @@ class Feed:
 
     async def run(self) -> None:
         """Receive and acknowledge until stopped; a broker that goes away is asked again, later each time."""
-        failures = 0
         while not self._stopping:
-            subscription = self._subscribe()
+            subscription, pause_seconds = self._subscribe(), 0.0
             try:
                 await self._pump(subscription)
-                failures = 0
             except BrokerClosed:
                 return
             except Exception as error:  # whatever a client library raises: the feed must outlive it
-                failures += 1
+                self._failures += 1
+                pause_seconds = RECONNECT.delay(self._failures + 1, self._chance.random()) or 0.0
                 self._observers.trouble(f"receiving for {self._name}", error)
-                await asyncio.sleep(RECONNECT.delay(failures + 1, self._chance.random()) or 0.0)
             finally:
                 self._open.clear()
                 self._open_bytes = 0
@@ -74,6 +74,8 @@ class Feed:
                 for inlet in self._inlets:
                     inlet.forget()
                 await self._close(subscription)
+            if pause_seconds:  # when what it held is with others already
+                await asyncio.sleep(pause_seconds)
 
     async def _close(self, subscription: Subscription) -> None:
         try:
@@ -115,6 +117,7 @@ class Feed:
             )
 
     def _hand_out(self, deliveries: Sequence[Delivery]) -> None:
+        self._failures = 0
         for delivery in deliveries:
             reactions = sum(delivery.topic in inlet.topics for inlet in self._inlets)
             self._open[id(delivery)] = (delivery, reactions)
