@@ -39,7 +39,20 @@ def check_services(services: Sequence[Service]) -> None:
                 f"Two classes are the contract {contract.type}: {there_contract.place} and {contract.place}. "
                 "Import one of them in both places, or give one another name= or version=."
             )
+    check_topics(list(known.values()))
     check_owners(services)
+
+
+def check_topics(contracts: Sequence[Contract]) -> None:
+    """Refuse a topic that one event has to itself and another names."""
+    alone = {contract.topic: contract for contract in contracts if not contract.shares_topic}
+    for contract in contracts:
+        other = alone.get(contract.topic)
+        if other is not None and other is not contract and contract.name != other.name:
+            raise StartupError(
+                f"{contract.type} ({contract.place}) names the topic {contract.topic!r}, which {other.type} "
+                f"({other.place}) has to itself. Write topic={contract.topic!r} there too, or choose another name."
+            )
 
 
 def contracts_of(services: Sequence[Service]) -> list[Contract]:
@@ -183,7 +196,7 @@ def groups_of(services: Sequence[Service], capabilities: Capabilities) -> list[G
     """The consumer groups: one a reaction where the broker can, else one a service."""
     if capabilities.groups == "reaction":
         return [
-            Group(reaction.id, service.name, tuple(contract.topic for contract in reaction.takes))
+            Group(reaction.id, service.name, tuple({contract.topic: None for contract in reaction.takes}))
             for service in services
             for reaction in service.reactions
         ]

@@ -25,8 +25,9 @@ Class = TypeVar("Class", bound=PayloadClass)
 class Contract:
     """What an event's class promises, and how its events are written and read.
 
-    `type` is the type on the wire ("OrderPlaced.v1"), `topic` the stream that all versions share, `meaning` the
-    class's docstring, `extensions` the attributes that every event carries because of the contract.
+    `type` is the type on the wire ("OrderPlaced.v1"), `topic` the stream that all versions share, and other contracts
+    if it `shares_topic`, `meaning` the class's docstring, `extensions` the attributes that every event carries because
+    of the contract.
 
     `encode` makes an event its JSON text. `decode` makes JSON text an event, or raises PayloadRejected. `key_of`
     gives the text of an event's key, None if the contract has no key. All three are bound at declaration, or, if
@@ -49,6 +50,7 @@ class Contract:
         "owner",
         "payload",
         "place",
+        "shares_topic",
         "topic",
         "type",
         "version",
@@ -59,7 +61,8 @@ class Contract:
         self.place = place
         self.name = terms.get("name") or payload.__name__
         check_terms(self.name, terms, payload, self._refusal)
-        self.topic = self.name
+        self.topic = terms.get("topic") or self.name
+        self.shares_topic = terms.get("topic") is not None
         self.version = terms.get("version", 1)
         self.type = f"{self.name}.v{self.version}"
         self.key = terms.get("key")

@@ -42,7 +42,8 @@ class Event(msgspec.Struct, metaclass=EventMeta, frozen=True, kw_only=True):
     """An immutable fact that happened. The fields are its payload, the docstring is its meaning.
 
     The class statement takes the contract's terms: `version`, `key` (the field that orders and routes), `name`,
-    `owner`, `guarantee`, `consumers`, `on_dead_letter`, `deprecated`. DeclarationError says what is wrong with them.
+    `topic`, `owner`, `guarantee`, `consumers`, `on_dead_letter`, `deprecated`. DeclarationError says what is wrong
+    with them.
     """
 
     __contract__: ClassVar[Contract]

@@ -24,6 +24,9 @@ class Terms(TypedDict, total=False):
     """The payload field that orders events and routes them to partitions; None for no order."""
     name: str | None
     """Instead of the class's name."""
+    topic: str | None
+    """The topic that it shares with every event that names the same; else it has one of its name to itself. Order by
+    key holds within a topic."""
     owner: str | None
     """Who answers for the contract: a team, a person."""
     guarantee: Guarantee | None
@@ -49,6 +52,9 @@ def check_terms(name: str, terms: Terms, payload: PayloadClass, refuse: Callable
             f"{name!r} cannot be a contract's name. A name is made of letters, digits, '_', '.' and '-', "
             "and leaves its version to version=."
         )
+    topic = terms.get("topic")
+    if topic is not None and not (_is_name(topic) and _NAME(topic)):
+        raise refuse(f"topic={topic!r} cannot be a topic's name: it is made of letters, digits, '_', '.' and '-'.")
     version = terms.get("version", 1)
     if type(version) is not int or version < 1:
         raise refuse(f"version={version!r}, but versions are whole numbers from 1 on.")

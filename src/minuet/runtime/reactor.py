@@ -14,7 +14,7 @@ from minuet.contracts.contract import Guarantee, OnDeadLetter
 from minuet.contracts.identity import Derivation
 from minuet.ports.broker import Message
 from minuet.ports.store import Unit
-from minuet.runtime.reading import Arrival, EventReader
+from minuet.runtime.reading import NOT_TAKEN, Arrival, EventReader
 from minuet.runtime.writing import MessageWriter
 from minuet.service.context import Context, Transaction, Writes
 from minuet.service.emission import check_item, compile_emission
@@ -59,8 +59,8 @@ class Reactor:
         self.place = str(reaction.place)
         self.guarantee = guarantee
         self.on_dead_letter = on_dead_letter
-        self.topics = tuple(contract.topic for contract in reaction.takes)
-        self.when: Callable[..., bool] | None = reaction.when
+        self.topics = tuple({contract.topic: None for contract in reaction.takes})
+        self.when = _wanted(reaction)
         self.read = EventReader(reaction.takes).read
         self._writer = writer
         self._call: Callable[..., Any] = partial(reaction.function, **provided) if provided else reaction.function
@@ -157,6 +157,14 @@ def _in_thread(call: Callable[..., object], arguments: dict[str, Any]) -> object
         return call(**arguments)
     except StopIteration as error:
         raise RuntimeError("The reaction raised StopIteration: next() found nothing.") from error
+
+
+def _wanted(reaction: Reaction) -> Callable[..., bool] | None:
+    """What `when=` says, and on a topic that others share, whether the event is one that the reaction takes."""
+    when: Callable[..., bool] | None = reaction.when
+    if not any(contract.shares_topic for contract in reaction.takes):
+        return when
+    return lambda event: event is not NOT_TAKEN and (when is None or when(event))
 
 
 def _parameter(reaction: Reaction, wanted: object) -> str | None:

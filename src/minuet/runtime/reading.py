@@ -51,12 +51,17 @@ def envelope_of(subject: Delivery | Message | Parked) -> Envelope:
     )  # fmt: skip
 
 
+NOT_TAKEN = object()
+"""An event on a shared topic that the reaction does not take."""
+
+
 class EventReader:
     """Reads deliveries as the versions of the contracts that one reaction takes."""
 
     def __init__(self, takes: Sequence[Contract]) -> None:
         self._exact = {contract.type: contract for contract in takes}
         self._names = {contract.name: contract for contract in takes}
+        self._shared = frozenset(contract.topic for contract in takes if contract.shares_topic)
 
     def read(self, subject: Delivery | Parked) -> Arrival:
         """Decode, check and upcast. Raises `Rejected` with its reason when the bytes are no event of these."""
@@ -65,22 +70,25 @@ class EventReader:
             delivery = cast("Delivery", subject)
             event_id = delivery.id or ""
             return Arrival(
-                self._event(headers.type, delivery.body), event_id, headers.correlationid or event_id,
+                self._event(headers.type, delivery.body, delivery.topic), event_id, headers.correlationid or event_id,
                 headers.causationid, headers.traceparent, delivery.key, headers.at,
             )  # fmt: skip
         envelope = envelope_of(subject)
         return Arrival(
-            self._event(envelope.type, envelope.data), envelope.id, envelope.correlationid or envelope.id,
-            envelope.causationid, envelope.traceparent, envelope.partitionkey, envelope.time,
+            self._event(envelope.type, envelope.data, subject.topic), envelope.id,
+            envelope.correlationid or envelope.id, envelope.causationid, envelope.traceparent,
+            envelope.partitionkey, envelope.time,
         )  # fmt: skip
 
-    def _event(self, kind: str, data: bytes | str) -> object:
+    def _event(self, kind: str, data: bytes | str, topic: str) -> object:
         contract = self._exact.get(kind)
         if contract is not None:
             return contract.decode(data)
         name, version = split_type(kind)
         contract = self._names.get(name)
         if contract is None:
+            if topic in self._shared:
+                return NOT_TAKEN
             taken = " or ".join(self._exact)
             raise PayloadRejected(
                 f"The event says it is {kind}; this reaction takes {taken}. It was published on a topic that is not "

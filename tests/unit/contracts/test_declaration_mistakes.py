@@ -23,12 +23,15 @@ MISTAKES = [
     ({"name": "Order Placed"}, "'Order Placed' cannot be a contract's name."),
     ({"name": "OrderPlaced.v2"}, "'OrderPlaced.v2' cannot be a contract's name."),
     ({"name": ".x"}, "'.x' cannot be a contract's name."),
+    ({"topic": "two words"}, "topic='two words' cannot be a topic's name: it is made of letters,"),
+    ({"topic": ""}, "topic='' cannot be a topic's name"),
+    ({"topic": 7}, "topic=7 cannot be a topic's name"),
     ({"owner": 7}, "owner=7, but an owner is a name."),
     ({"owner": ""}, "owner='', but an owner is a name."),
     ({"consumers": "payments"}, "consumers='payments', but consumers are a list of services' names."),
     ({"consumers": [1]}, "consumers=[1]"),
     ({"deprecated": True}, "deprecated=True. Write deprecated=Deprecated("),
-    ({"verson": 2}, "the keyword 'verson' is unknown. There are version, key, name, owner, guarantee, consumers, "),
+    ({"verson": 2}, "the keyword 'verson' is unknown. There are version, key, name, topic, owner, guarantee, consumers, "),
 ]
 
 
