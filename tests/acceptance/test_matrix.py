@@ -33,7 +33,7 @@ def on(pair: Pair):
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("pair", map(on, PAIRS))
+@pytest.mark.parametrize("pair", [on(pair) for pair in PAIRS])
 def test_nothing_is_lost_or_doubled_whatever_is_killed(pair, directory) -> None:
     """Five processes are killed, and each server once: every order has its effects, once, and the books balance."""
     seed = secrets.randbelow(1_000_000)
