@@ -17,7 +17,7 @@ from minuet.demo.member import BROKER, READY, STORE
 from minuet.demo.plan import DemoFailed, Plan
 from minuet.examples.order_fulfilment.events import InvoiceReceived
 
-BROUGHT_BACK_SECONDS = 45.0
+BROUGHT_BACK_SECONDS = 120.0
 """How long a process is tried to be brought back that cannot start, because a server is away."""
 PAUSE_SECONDS = 0.5
 STOP_SECONDS = 20

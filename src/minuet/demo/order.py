@@ -15,7 +15,7 @@ from minuet.demo.plan import Plan
 from minuet.demo.settling import Settling, opened
 from minuet.demo.strikes import Strike, strikes
 from minuet.demo.verdict import Verdict, judge
-from minuet.demo.watch import Glance, Watch
+from minuet.demo.watch import SERVERS_STALL_SECONDS, STALL_SECONDS, Glance, Watch
 from minuet.examples.order_fulfilment.app import build
 from minuet.examples.order_fulfilment.audit import expect
 from minuet.examples.order_fulfilment.events import InvoiceReceived
@@ -32,7 +32,8 @@ async def run_fleet(plan: Plan, show: Callable[[Glance], None]) -> Verdict:
     expectation = expect(plan.files, plan.settings)
     app = build(plan.broker_url, plan.store_url, plan.settings)
     async with opened(app, plan.broker_url, plan.store_url) as settling:
-        watch = Watch(settling, expectation, show)
+        stall_seconds = SERVERS_STALL_SECONDS if plan.broker or plan.store else STALL_SECONDS
+        watch = Watch(settling, expectation, show, stall_seconds=stall_seconds)
         services = [service.name for service in app.services]
         fleet = Fleet(services, plan)
         async with fleet.running():

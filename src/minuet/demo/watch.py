@@ -19,6 +19,9 @@ STALL_SECONDS = 60.0
 """How long nothing may happen while something is awaited. Where a broker does not show what it still has, and nobody
 else has anything to do, what is missing after that is lost."""
 
+SERVERS_STALL_SECONDS = 180.0
+"""The same where broker or store are servers, which may be away: on a busy machine one takes a minute to come back."""
+
 
 class Glance(NamedTuple):
     """How far it is. `done` and `due` count, for each service, reactions that have had their effect."""
