@@ -31,9 +31,11 @@ POSTGRES_SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoi
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 """What a figure of ours stands on."""
 TIDY_SECONDS = 30.0
-WARMING_BATCHES = 400
-"""How many batches go through Kafka before anything is measured: a virtual machine that has just started is several
-times slower than after a while of work."""
+WARMING_SECONDS = 8.0
+"""How long Kafka works before anything is measured: its virtual machine, when it has just started, is several times
+slower than after a while."""
+QUIET = {"log_level": 3}
+"""What librdkafka says of a server that has just started, it need not say."""
 _RABBITMQCTL = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
 
 
@@ -104,6 +106,7 @@ def _started(services: Services, names: Sequence[str]) -> dict[str, str]:
         refuse_volatile(report.urls["postgres"])
     if "kafka" in names:
         _warm(report.urls["kafka"])
+        _empty(report.urls["kafka"])
     return report.urls
 
 
@@ -111,14 +114,15 @@ def _warm(url: str) -> None:
     """Let Kafka work for some seconds, as the measured programs make it work."""
     from confluent_kafka import Consumer, Producer  # noqa: PLC0415, only questions about Kafka need it
 
-    where = {"bootstrap.servers": urlsplit(url).netloc}
+    where: dict[str, str | int] = {"bootstrap.servers": urlsplit(url).netloc, **QUIET}
     topics = [f"warm{number}" for number in range(6)]
     producer = Producer({**where, "acks": "all", "enable.idempotence": True})
     producer.produce(topics[0], b"first")
     producer.flush(TIDY_SECONDS)
     consumer = Consumer({**where, "group.id": "warm", "auto.offset.reset": "earliest", "enable.auto.commit": False})
     consumer.subscribe(topics[:1])
-    for _ in range(WARMING_BATCHES):
+    until = time.monotonic() + WARMING_SECONDS
+    while time.monotonic() < until:
         for topic in topics:
             for _ in range(40):
                 producer.produce(topic, bytes(400))
@@ -153,10 +157,15 @@ def _database(url: str, _home: Home, name: str) -> Generator[str]:
 
 @contextlib.contextmanager
 def _cluster(url: str, _home: Home, _name: str) -> Generator[str]:
+    yield url
+    _empty(url)
+
+
+def _empty(url: str) -> None:
+    """Delete every topic and every group."""
     from confluent_kafka.admin import AdminClient  # noqa: PLC0415, only questions about Kafka need it
 
-    yield url
-    admin: Any = AdminClient({"bootstrap.servers": urlsplit(url).netloc})
+    admin: Any = AdminClient({"bootstrap.servers": urlsplit(url).netloc, **QUIET})
     until = time.monotonic() + TIDY_SECONDS
     while topics := [topic for topic in admin.list_topics(timeout=10).topics if not topic.startswith("__")]:
         for done in admin.delete_topics(topics).values():
