@@ -38,6 +38,7 @@ def test_one_run_that_does_not_hold_is_a_failure(wrong) -> None:
     assert status([well], set(), ci=False) == 0
     assert status([well, bad], set(), ci=False) == 1
     assert status([well, Outcome("c", {}, 0, "it ended")], set(), ci=False) == 1
+    assert status([well, Outcome("d", WELL, 0, "", missed=1)], set(), ci=False) == 1
     assert table([well, bad]).row_count == 2
 
 
@@ -49,7 +50,7 @@ def test_servers_that_are_missing_are_told_apart() -> None:
 
 
 class Struck(Services):
-    """Servers that only remember that they were killed."""
+    """Servers that only remember what was done to them."""
 
     def __init__(self, directory) -> None:
         super().__init__(directory, servers=[], environment={})
@@ -59,15 +60,19 @@ class Struck(Services):
         self.killed.append(name)
         return ""
 
+    def restart(self, name: str) -> str:
+        return self.kill(f"{name} in order")
+
 
 def test_servers_are_struck_in_turns_as_the_work_goes_on(tmp_path) -> None:
-    """Each as often as was asked, the broker first, and none before its share of the work is done."""
+    """One after the other, in the way that was asked, and none before its share of the work is done."""
     services = Struck(tmp_path)
-    striking = Striking(("kafka", "postgres"), 2, services, random.Random(1), print, most_wait_seconds=0.0)
+    strikes = [("kill", "kafka"), ("kill", "postgres"), ("restart", "kafka"), ("restart", "postgres")]
+    striking = Striking(strikes, services, random.Random(1), print, most_wait_seconds=0.0)
     for percent, killed in ((10, 0), (17, 1), (30, 1), (35, 2), (60, 3), (70, 4), (100, 4)):
         striking.at(percent)
         striking.wait()
         assert len(services.killed) == killed
     striking.end()
-    assert services.killed == ["kafka", "postgres", "kafka", "postgres"]
-    assert striking.done == 4
+    assert services.killed == ["kafka", "postgres", "kafka in order", "postgres in order"]
+    assert striking.done == ["kill", "kill", "restart", "restart"]

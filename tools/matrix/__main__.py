@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--orders", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=40, help="processes of services that are killed")
     parser.add_argument("--server-kills", type=int, default=2, help="how often each server is killed")
+    parser.add_argument("--server-restarts", type=int, default=1, help="how often each server is restarted in order")
     parser.add_argument("--seed", type=int, default=None, help="what all chance follows from; new each time")
     given = parser.parse_args(arguments)
     try:
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
-    size = Size(given.orders, given.kills, given.server_kills)
+    size = Size(given.orders, given.kills, given.server_kills, given.server_restarts)
     progress, missing, outcomes = Progress(), set[str](), list[Outcome]()
     for pair in pairs:
         with tempfile.TemporaryDirectory(prefix="minuet-matrix-", ignore_cleanup_errors=True) as name:
@@ -74,10 +75,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def table(outcomes: Sequence[Outcome]) -> Table:
     """One row a pair."""
-    shown = Table("pair", *(name.replace("_", " ") for name in COLUMNS), "server kills", box=None)
+    shown = Table("pair", *(name.replace("_", " ") for name in COLUMNS), "server kills", "restarts", box=None)
     for outcome in outcomes:
         if outcome.said:
-            shown.add_row(outcome.pair, *(str(outcome.said[name]) for name in COLUMNS), str(outcome.server_kills))
+            shown.add_row(
+                outcome.pair,
+                *(str(outcome.said[name]) for name in COLUMNS),
+                str(outcome.server_kills),
+                str(outcome.server_restarts),
+            )
         else:
             shown.add_row(outcome.pair, f"[red]broke off: {outcome.error}")
     return shown

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -21,25 +22,36 @@ MOST_WAIT_SECONDS = 1.0
 
 
 class Size(NamedTuple):
-    """How much is run, and how often what is killed: service processes, and each server."""
+    """How much is run, how often service processes and each server are killed, and each server restarted in order."""
 
     orders: int
     kills: int
     server_kills: int
+    server_restarts: int = 0
 
 
 class Outcome(NamedTuple):
-    """What came of a run; `said` is the demo's JSON, empty if it broke off, and `error` its last words."""
+    """What came of a run; `said` is the demo's JSON, empty if it broke off, and `error` its last words.
+
+    `missed` counts servers' kills and restarts that the run was over too soon for.
+    """
 
     pair: str
     said: dict[str, object]
     server_kills: int
     error: str
+    server_restarts: int = 0
+    missed: int = 0
 
     @property
     def holds(self) -> bool:
-        """Whether nothing is lost, nothing doubled, and the books balance."""
-        return self.said.get("balanced") is True and self.said.get("lost") == 0 and self.said.get("doubled") == 0
+        """Whether nothing is lost, nothing doubled, and the books balance, after all that was to be done to servers."""
+        return (
+            not self.missed
+            and self.said.get("balanced") is True
+            and self.said.get("lost") == 0
+            and self.said.get("doubled") == 0
+        )
 
 
 def run(pair: Pair, size: Size, services: Services, directory: Path, seed: int, say: Callable[[str], None]) -> Outcome:
@@ -57,7 +69,10 @@ def run(pair: Pair, size: Size, services: Services, directory: Path, seed: int, 
         answered: list[str] = []
         answering = threading.Thread(target=answered.extend, args=(demo.stdout,))
         answering.start()
-        striking = Striking(pair.servers, size.server_kills, services, random.Random(seed), say)
+        how = [*["kill"] * size.server_kills, *["restart"] * size.server_restarts]
+        striking = Striking(
+            [(way, server) for way in how for server in pair.servers], services, random.Random(seed), say
+        )
         try:
             lines = read(demo.stderr, striking, say)
         finally:
@@ -67,7 +82,10 @@ def run(pair: Pair, size: Size, services: Services, directory: Path, seed: int, 
             striking.end()
     say(f"{time.monotonic() - began:.0f} s, exit status {demo.returncode}")
     said: dict[str, object] = json.loads(answered[-1]) if answered else {}
-    return Outcome(pair.name, said, striking.done, "" if said else " ".join(lines[-3:]))
+    done = Counter(striking.done)
+    return Outcome(
+        pair.name, said, done["kill"], "" if said else " ".join(lines[-3:]), done["restart"], striking.missed
+    )
 
 
 def read(output: IO[str], striking: "Striking", say: Callable[[str], None]) -> Sequence[str]:
@@ -82,12 +100,14 @@ def read(output: IO[str], striking: "Striking", say: Callable[[str], None]) -> S
 
 
 class Striking:
-    """Kills servers in a thread of its own, at shares of the work that are spread evenly, in turns."""
+    """Kills or restarts servers in a thread of its own, at shares of the work that are spread evenly, in this order.
+
+    `done` is the ways in which it has, `kill` or `restart`.
+    """
 
     def __init__(
         self,
-        servers: Sequence[str],
-        each: int,
+        strikes: Sequence[tuple[str, str]],
         services: Services,
         chance: random.Random,
         say: Callable[[str], None],
@@ -95,32 +115,41 @@ class Striking:
         most_wait_seconds: float = MOST_WAIT_SECONDS,
     ) -> None:
         self._most_wait_seconds = most_wait_seconds
-        number = each * len(servers)
-        self._due = [(100 * (place + 1) // (number + 2), servers[place % len(servers)]) for place in range(number)]
+        number = len(strikes)
+        self._due = [(100 * (place + 1) // (number + 2), *strike) for place, strike in enumerate(strikes)]
         self._services = services
         self._chance = chance
         self._say = say
         self._thread: threading.Thread | None = None
         self._failed: BaseException | None = None
-        self.done = 0
+        self.done: list[str] = []
 
     def at(self, percent: int) -> None:
         """So much of the work is done: strike what is due, if no strike is under way."""
         if self._due and percent >= self._due[0][0] and (self._thread is None or not self._thread.is_alive()):
-            _, server = self._due.pop(0)
-            self._thread = threading.Thread(target=self._strike, args=(server,))
+            _, way, server = self._due.pop(0)
+            self._thread = threading.Thread(target=self._strike, args=(way, server))
             self._thread.start()
 
-    def _strike(self, server: str) -> None:
+    def _strike(self, way: str, server: str) -> None:
         time.sleep(self._chance.random() * self._most_wait_seconds)
         began = time.monotonic()
         try:
-            self._services.kill(server)
+            if way == "kill":
+                self._services.kill(server)
+            else:
+                self._services.restart(server)
         except BaseException as error:  # noqa: BLE001  # raised in the thread that waits
             self._failed = error
             return
-        self.done += 1
-        self._say(f"{server} killed (kill -9), answers again after {time.monotonic() - began:.1f} s")
+        self.done.append(way)
+        what = "killed (kill -9)" if way == "kill" else "restarted"
+        self._say(f"{server} {what}, answers again after {time.monotonic() - began:.1f} s")
+
+    @property
+    def missed(self) -> int:
+        """How many strikes have not fallen due."""
+        return len(self._due)
 
     def wait(self) -> None:
         """Wait until the server that was struck last answers again."""
