@@ -88,6 +88,10 @@ class TransactionLost(StoreUnavailable):
     """
 
 
+class CommitRefused(TransactionLost):
+    """A constraint that is checked at the commit refused it, and with it everything that shared it."""
+
+
 class Rejected(MinuetError):
     """A delivery that can never be handled as it is, and belongs with the dead letters.
 

@@ -22,7 +22,7 @@ from minuet.databases.migrations import Step, due
 from minuet.databases.pipelining import Line, Row
 from minuet.databases.postgres_place import PostgresPlace
 from minuet.databases.refusals import not_let_in, not_let_work, silent, too_old
-from minuet.errors import NeverUsed, StoreUnavailable
+from minuet.errors import CommitRefused, NeverUsed, StoreUnavailable
 
 OLDEST = 150000
 """The first server version that minuet knows: 15."""
@@ -186,7 +186,10 @@ class PostgresDatabase:
                 cancelled = error
             except psycopg.Error:
                 break
-        result = done.result()
+        try:
+            result = done.result()
+        except psycopg.IntegrityError as error:
+            raise CommitRefused(f"The commit was refused: {' '.join(str(error).split())}.") from error
         if result.command_status == b"ROLLBACK":
             raise psycopg.errors.InFailedSqlTransaction("the transaction had failed before its commit")
         if cancelled is not None:

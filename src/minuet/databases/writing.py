@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 from minuet.databases.neighbours import WriteLock
-from minuet.errors import TransactionLost
+from minuet.errors import CommitRefused, TransactionLost
 
 BUSY_MILLISECONDS = 60_000
 """How long to wait for a foreign connection that holds SQLite's own write lock."""
@@ -146,12 +146,16 @@ class WriteQueue:
 
     def _commit_for_others(self, shared: SharedTransaction) -> None:
         """Commit rounds of which none is the caller's: an error is theirs, and they are told by what they wait for."""
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error, CommitRefused):
             self._commit(shared)
 
     def _commit(self, shared: SharedTransaction) -> None:
         try:
             self.connection.execute(COMMIT)
+        except sqlite3.IntegrityError as error:
+            refused = CommitRefused(f"The commit was refused: {error}.")
+            self._fail(shared, refused)
+            raise refused from error
         except sqlite3.Error as error:
             self._fail(shared, error)
             raise

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import msgspec
 
-from minuet.errors import MinuetError, TransactionLost
+from minuet.errors import CommitRefused, MinuetError, TransactionLost
 from minuet.ports.broker import Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
@@ -38,6 +38,8 @@ class ConcurrentLane(Lane):
     """Claims, runs and records, with the records of one round and the claims of the next in one commit."""
 
     _abandoning = False
+    _suspects = 0
+    """How many of what has ended are recorded by themselves, because one among as many had its commit refused."""
     _unheard = False
     """Whether a round has failed, of which it is not known whether it was committed."""
 
@@ -64,9 +66,11 @@ class ConcurrentLane(Lane):
         return len(self._running) < self.reactor.reaction.concurrency and await super()._has_work()
 
     async def _round(self) -> None:
-        ran, self._ran = self._ran, list[Ran]()
+        apart = self._suspects > 0
+        ran = self._ran[:1] if apart else self._ran
+        self._ran = self._ran[len(ran) :]
         try:
-            async with self.store.transaction() as unit:
+            async with self.store.transaction(alone=apart) as unit:
                 recorder = Recorder(self.reactor, unit, self.outlet, self.clock, self.chance, self.observers)
                 await self.inlet.enter(unit)
                 for one in await self._still_ours(unit, ran):
@@ -78,11 +82,16 @@ class ConcurrentLane(Lane):
                 started = await self._claim(unit, recorder) if not self.stopping else []
                 await recorder.finish()
                 self.may_be_parked = self.may_be_parked or recorder.parked
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, CommitRefused):
+                if apart and ran:
+                    self.spoiled[id(ran[0].parked)] = error
+                self._suspects = max(len(ran), 1)
             self._ran = ran + self._ran
             self._unheard = True
             raise
         self._unheard = False
+        self._suspects = max(self._suspects - 1, 0)
         recorder.committed()
         for parked in started:
             self._start(parked)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import cached_property
 
-from minuet.errors import TransactionLost
+from minuet.errors import CommitRefused, TransactionLost
 from minuet.ports.broker import Delivery, Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
@@ -37,6 +37,8 @@ class TransactionalLane(Lane):
     """How many turns run by themselves after one among several behind a mark was wrong."""
     _alone = 0
     """How many of those are left."""
+    _suspects = 0
+    """How many deliveries are to be committed by themselves, because one among as many had its commit refused."""
 
     @cached_property
     def _interrupted(self) -> list[tuple[Parked, Exception]]:
@@ -62,14 +64,30 @@ class TransactionalLane(Lane):
                 raise
             self._unheard = False
             return
-        async with self.store.transaction(alone=self._slow) as unit:
+        subjects = list[Delivery | Parked]()
+        try:
+            recorder = await self._round_together(subjects)
+        except CommitRefused as refused:
+            if self._suspects and len(subjects) == 1:
+                self.spoiled[_which(subjects[0])] = refused
+            self._suspects = max(len(subjects), 1)
+            raise
+        self._suspects = max(self._suspects - 1, 0)
+        recorder.committed()
+
+    async def _round_together(self, subjects: list[Delivery | Parked]) -> Recorder:
+        """A round in one transaction; what meets the reaction in it is added to `subjects`."""
+        most = 1 if self._suspects else self._most
+        async with self.store.transaction(alone=self._slow or self._suspects > 0) as unit:
             began = asyncio.get_running_loop().time()
             recorder = self._recorder(unit)
             await self.inlet.enter(unit)
-            taken = await self.inlet.take(unit, self._most)
+            taken = await self.inlet.take(unit, most)
             # Asked afterwards: what the inbox knows because another process was quicker may be parked since then.
             busy = await unit.parking.busy(self.reactor.id)
-            due = await unit.parking.due(self.reactor.id, self.clock.now(), self._most, run=False) if busy else ()
+            asked = busy and not (taken and self._suspects)
+            due = await unit.parking.due(self.reactor.id, self.clock.now(), most, run=False) if asked else ()
+            subjects += [*due, *taken]
             if self.observes(Point.RECEIVED):
                 self.observe_each(Point.RECEIVED, [*due, *taken])
             if busy:
@@ -82,7 +100,7 @@ class TransactionalLane(Lane):
             await recorder.finish()
             self.may_be_parked = self.may_be_parked or busy or recorder.parked
             self._slow = asyncio.get_running_loop().time() - began > SLOW_SECONDS
-        recorder.committed()
+        return recorder
 
     async def _round_at_most_once(self) -> None:
         """Take for good, in a transaction of its own, then run: what is interrupted does not run again, and is given
