@@ -48,8 +48,10 @@ def test_a_place_that_is_named_is_kept_read_and_not_used_again(place, tmp_path) 
     assert {**again, "seconds": 0} == {**found, "seconds": 0}
     letters = json.loads(minuet("dlq", "list", "--store", store, "--json").stdout)
     assert letters["count"] == found["dead_letters"]
-    traced = minuet("trace", "100000", *where, status=0 if server == "postgres" else 1)
-    assert "orders.read_invoice" in traced.stdout if server == "postgres" else "cannot be read back" in traced.stderr
+    if server == "postgres":
+        assert "orders.read_invoice" in minuet("trace", "100000", *where).stdout
+    else:  # a broker that cannot be read back says so
+        assert "read back" in " ".join(minuet("trace", "100000", *where, status=1).stderr.split())
 
     refused = minuet(*ORDERS, *where, "--dir", tmp_path / "second", status=2)
     assert "holds the state of an earlier run" in refused.stderr

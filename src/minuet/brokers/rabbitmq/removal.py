@@ -8,6 +8,7 @@ from functools import partial
 from pamqp import commands
 
 from minuet.brokers.rabbitmq.address import Address
+from minuet.brokers.rabbitmq.aside import aside_of
 from minuet.brokers.rabbitmq.connection import Connection
 from minuet.brokers.rabbitmq.topology import Topology, mark_of, members_of, queue_of
 from minuet.ports.broker import Group
@@ -26,7 +27,7 @@ async def remove(address: Address, groups: Sequence[Group]) -> None:
         for group in groups:
             layout = await topology.layout(connection, group.name)
             queues += [queue_of(exchange, group.name, number) for number in range(layout.queues)]
-            queues.append(f"{exchange}.{group.name}.aside")
+            queues.append(aside_of(exchange, group.name))
             exchanges += [mark_of(exchange, group.name, layout.queues, topic) for topic in group.topics]
             exchanges.append(f"{exchange}.{group.name}")
         channel = await connection.channel()
