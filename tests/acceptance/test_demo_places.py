@@ -63,12 +63,14 @@ def test_a_place_that_is_named_is_kept_read_and_not_used_again(place, tmp_path) 
     asyncio.run(refuse_used(app, broker, store))
 
 
-def test_a_run_without_a_directory_leaves_nothing(place) -> None:
-    """A place that the run made for itself is gone with it, and nobody is sent there."""
+def test_a_run_without_a_directory_leaves_nothing(place, tmp_path, monkeypatch) -> None:
+    """A place that the run made for itself is gone with it, its directory too, and nobody is sent there."""
     _, broker, store = place
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     done = minuet(*ORDERS, "--broker", broker.partition("?")[0], "--store", store.partition("?")[0])
     assert "The books balance" in done.stdout
     assert "Everything is in" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("url", ["memory://", "postgres://nobody:secret@127.0.0.1:1/none", "nats://host"])

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import secrets
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Sequence
@@ -125,8 +126,9 @@ def order(
         at.mkdir(parents=True, exist_ok=True)
         write(files[0], generate, settings.seed)
     verdict = run_order(plan, console, run_fleet)
-    if verdict.balanced:
+    if verdict.balanced and made:
         forget(made)
+        shutil.rmtree(at)
     finish(verdict, plan, console, as_json, gone=verdict.balanced and bool(made))
     raise typer.Exit(verdict.status)
 
@@ -220,7 +222,7 @@ def check_places(plan: Plan) -> None:
 
 
 def forget(urls: Sequence[str]) -> None:
-    """Remove what this run has made on servers."""
+    """Remove the places that this run has made on servers."""
     from minuet.demo.places import remove
     from minuet.examples.order_fulfilment.app import app
 
