@@ -85,8 +85,10 @@ class Inbox(Protocol):
         """Which of these (source, event id) the consumer has had."""
         ...
 
-    async def remember(self, consumer: str, identities: Sequence[tuple[str, str]], at: float) -> None:
-        """The consumer has had these."""
+    async def remember(self, consumer: str, identities: Sequence[tuple[str, str]], at: float) -> set[tuple[str, str]]:
+        """The consumer has had these, each given once. Returns those that it had not had before; while a unit that has
+        not ended remembers one of them too, waits for how that one ends.
+        """
         ...
 
 

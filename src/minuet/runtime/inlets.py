@@ -14,6 +14,9 @@ from minuet.runtime.observing import Observers
 from minuet.runtime.reactor import Reactor
 from minuet.runtime.reading import envelope_of
 
+Identity = tuple[str, str]
+"""An event's source and id."""
+
 
 class Inlet(Protocol):
     """One reaction's stream of deliveries, taken as part of the transaction that records them."""
@@ -67,27 +70,23 @@ class Known:
         if self._reactor.guarantee == "at_least_once":
             return batch
         identities = [_identity(delivery) for delivery in batch]
-        known = [identity for identity in identities if identity is not None]
-        seen = await unit.inbox.seen(self._reactor.id, known) if known else set[tuple[str, str]]()
+        asked = list({identity: None for identity in identities if identity is not None})
+        new = await unit.inbox.remember(self._reactor.id, asked, self._clock.now()) if asked else set[Identity]()
         fresh: list[Delivery] = []
         duplicates: list[Turn] = []
-        remembered: list[tuple[str, str]] = []
         for delivery, identity in zip(batch, identities, strict=True):
             if identity is None:
                 fresh.append(delivery)
-            elif identity in seen:
+            elif identity in new:
+                new.discard(identity)
+                fresh.append(delivery)
+            else:
                 duplicates.append(
                     Turn(
                         reaction=self._reactor.id, place=self._reactor.place, topic=delivery.topic,
                         event_id=identity[1], key=delivery.key,
                     )
                 )  # fmt: skip
-            else:
-                seen.add(identity)
-                remembered.append(identity)
-                fresh.append(delivery)
-        if remembered:
-            await unit.inbox.remember(self._reactor.id, remembered, self._clock.now())
         if duplicates:
             await unit.counters.add(self._reactor.service, "duplicates_absorbed", len(duplicates))
             if Point.DUPLICATE in self._observers.points:
@@ -142,7 +141,7 @@ def _nobody(deliveries: Sequence[Delivery]) -> None:  # noqa: ARG001  # stands i
     raise MinuetError("An inlet was used before its feed was started.")
 
 
-def _identity(delivery: Delivery) -> tuple[str, str] | None:
+def _identity(delivery: Delivery) -> Identity | None:
     """Which event this is; None for bytes that say no id, which no inbox can know again."""
     if delivery.source is not None and delivery.id is not None:
         return (delivery.source, delivery.id)

@@ -63,6 +63,8 @@ class Relay:
         """With the broker, and not written down as such yet."""
         self._left: list[Owed] = []
         """Held, not published, and not given back yet."""
+        self._ahead: list[Owed] = []
+        """Held and to be published next."""
 
     def __repr__(self) -> str:
         return f"<Relay from {self._store!r} to {self._broker!r}, {len(self._refusals)} refused>"
@@ -80,9 +82,7 @@ class Relay:
         """Relay until stopped."""
         failures = 0
         while True:
-            self._changed.clear()
             try:
-                await self._write_down()
                 if await self._step():
                     failures = 0
                 elif self._stopping.is_set():
@@ -97,25 +97,59 @@ class Relay:
                 await _wait(self._stopping, RECONNECT.delay(failures + 1, self._chance.random()))
 
     async def _step(self) -> bool:
-        """Publish a batch. Returns whether there was one."""
-        now = asyncio.get_running_loop().time()
-        without = {topic for topic, refusal in self._topics.items() if refusal.again_at > now}
-        self._left = await self._store.claim_owed(
-            BATCH + len(self._refusals), lease_seconds=self._lease_seconds, without=without
-        )
+        """Publish a batch, if there is one. Returns whether there was."""
+        if not self._left:
+            self._changed.clear()
+            self._left = await self._claimed()
         ready = self._ready(self._left)
         try:
             if ready:
-                await self._publish(ready)
+                await self._publish_beside(ready)
+        except BaseException:
+            self._left, self._ahead = self._left + self._ahead, []
+            raise
         finally:
-            await asyncio.shield(self._write_down())
+            if not self._ahead:  # nothing follows that this could be done beside
+                await asyncio.shield(self._write_down())
+            elif self._left:
+                await asyncio.shield(self._give_back())
+        self._left, self._ahead = self._ahead, []
         return bool(ready)
+
+    async def _publish_beside(self, rows: Sequence[Owed]) -> None:
+        """Publish these, while the batch before is written down and the next one is claimed."""
+        done = await asyncio.gather(self._publish(rows), self._pay(), self._claim_ahead(), return_exceptions=True)
+        for error in done:
+            if isinstance(error, BaseException):
+                raise error
+
+    async def _claimed(self) -> list[Owed]:
+        now = asyncio.get_running_loop().time()
+        without = {topic for topic, refusal in self._topics.items() if refusal.again_at > now}
+        passed_over = len(self._refusals) + len(self._left) + len(self._published)
+        return await self._store.claim_owed(BATCH + passed_over, lease_seconds=self._lease_seconds, without=without)
+
+    async def _claim_ahead(self) -> None:
+        """Claim what was owed since the last claim. While anything is refused, one batch at a time."""
+        if self._changed.is_set() and not self._refusals and not self._topics:
+            self._changed.clear()
+            self._ahead = await self._claimed()
 
     async def _write_down(self) -> None:
         """Say in the store what became of the rows that this relay holds."""
-        if self._published:
-            await self._store.paid(self._published)
-            self._published = []
+        await self._pay()
+        await self._give_back()
+
+    async def _pay(self) -> None:
+        paid, self._published = self._published, []
+        try:
+            if paid:
+                await self._store.paid(paid)
+        except BaseException:
+            self._published = paid + self._published
+            raise
+
+    async def _give_back(self) -> None:
         if self._left:
             await self._store.unclaim(self._left)
             self._left = []

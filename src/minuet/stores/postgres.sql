@@ -54,7 +54,8 @@ JOIN minuet_inbox i ON i.event_id = e.event_id AND i.source = e.source AND i.con
 -- name: inbox_remember
 INSERT INTO minuet_inbox (consumer, source, event_id, at)
 SELECT $1::text, e.source, e.event_id, $4::float8 FROM unnest($2::text[], $3::text[]) AS e (source, event_id)
-ORDER BY e.event_id, e.source;
+ORDER BY e.event_id, e.source
+ON CONFLICT DO NOTHING RETURNING source, event_id;
 
 -- Which database this is: of a server since its start, and there by number, so that no address need be compared.
 -- name: whereabouts
@@ -86,8 +87,23 @@ FROM minuet_outbox ORDER BY id LIMIT $1::bigint;
 -- name: outbox_turn
 SELECT pg_advisory_xact_lock($1::int, 2);
 
+-- The oldest rows that nobody holds, or whose holder's lease has ended, or who is dead; rows of one's own earlier claims
+-- are passed over, and behind what somebody else holds nothing is given. A claim reads `member:number:until`.
 -- name: outbox_hold
-UPDATE minuet_outbox SET owner = $1::text WHERE id = ANY($2::bigint[]);
+WITH clock AS (SELECT extract(epoch FROM clock_timestamp())::float8 AS now),
+head AS (
+    SELECT o.id, split_part(o.owner, ':', 1) AS member,
+        o.owner IS NULL OR split_part(o.owner, ':', 1) = ANY($5::text[])
+        OR coalesce(nullif(split_part(o.owner, ':', 3), '')::float8, 'infinity') <= clock.now AS free
+    FROM (SELECT id, owner FROM minuet_outbox WHERE NOT topic = ANY($1::text[]) ORDER BY id LIMIT $2::bigint) o, clock
+),
+taken AS (
+    UPDATE minuet_outbox o SET owner = $3::text || (SELECT now + $4::float8 FROM clock)::text
+    FROM head h WHERE o.id = h.id AND h.free AND h.id < coalesce(
+        (SELECT min(id) FROM head WHERE NOT free AND member <> split_part($3::text, ':', 1)), h.id + 1)
+    RETURNING o.id, o.topic, o.key, o.event_id, o.source, o.headers, o.body, o.octets, o.at, o.owner
+)
+SELECT * FROM taken ORDER BY id;
 
 -- name: outbox_paid
 DELETE FROM minuet_outbox o USING unnest($1::bigint[], $2::text[]) AS p (id, claim)
@@ -96,13 +112,6 @@ WHERE o.id = p.id AND o.owner = p.claim;
 -- name: outbox_unclaim
 UPDATE minuet_outbox o SET owner = NULL FROM unnest($1::bigint[], $2::text[]) AS p (id, claim)
 WHERE o.id = p.id AND o.owner = p.claim;
-
--- name: outbox_claimable
-SELECT id, topic, key, event_id, source, headers, body, octets, at, owner FROM minuet_outbox
-WHERE NOT topic = ANY($1::text[]) ORDER BY id LIMIT $2::bigint;
-
--- name: now
-SELECT extract(epoch FROM clock_timestamp())::float8;
 
 -- name: outbox_any
 SELECT 1 FROM minuet_outbox LIMIT 1;

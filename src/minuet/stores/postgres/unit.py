@@ -121,8 +121,9 @@ class PostgresInbox:
         rows = await self._line.rows(SQL["inbox_seen"], consumer, *_in_two(identities))
         return {(given_back(source), given_back(event_id)) for source, event_id in rows}
 
-    async def remember(self, consumer: str, identities: Sequence[tuple[str, str]], at: float) -> None:
-        await self._line.send(SQL["inbox_remember"], consumer, *_in_two(identities), at)
+    async def remember(self, consumer: str, identities: Sequence[tuple[str, str]], at: float) -> set[tuple[str, str]]:
+        rows = await self._line.rows(SQL["inbox_remember"], consumer, *_in_two(identities), at)
+        return {(given_back(source), given_back(event_id)) for source, event_id in rows}
 
 
 def _in_two(identities: Sequence[tuple[str, str]]) -> tuple[bytes, bytes]:

@@ -94,10 +94,12 @@ class SqliteInbox:
         found += [row for one in odd for row in execute(SQL["inbox_seen_one"], one)]
         return {(str(source), str(event_id)) for source, event_id in found}
 
-    async def remember(self, consumer: str, identities: Sequence[tuple[str, str]], at: float) -> None:
+    async def remember(self, consumer: str, identities: Sequence[tuple[str, str]], at: float) -> set[tuple[str, str]]:
+        fresh = set(identities) - await self.seen(consumer, identities)
         self._connection.executemany(
-            SQL["inbox_remember"], [(consumer, source, event_id, at) for source, event_id in identities]
+            SQL["inbox_remember"], [(consumer, source, event_id, at) for source, event_id in sorted(fresh)]
         )
+        return fresh
 
 
 class SqliteOutbox:

@@ -35,8 +35,9 @@ class _Sourceless(Lying):
         found = await self.honest.seen(consumer, [("", event_id) for _, event_id in identities])
         return {identity for identity in identities if ("", identity[1]) in found}
 
-    async def remember(self, consumer: str, identities: Sequence[Identity], at: float) -> None:
-        await self.honest.remember(consumer, [("", event_id) for _, event_id in identities], at)
+    async def remember(self, consumer: str, identities: Sequence[Identity], at: float) -> set[Identity]:
+        fresh = await self.honest.remember(consumer, [("", event_id) for _, event_id in identities], at)
+        return {identity for identity in identities if ("", identity[1]) in fresh}
 
 
 class _SourcelessUnit(LyingUnit):
@@ -65,12 +66,13 @@ class _LateUnit(LyingUnit):
     async def seen(self, consumer: str, identities: Sequence[Identity]) -> set[Identity]:
         return {identity for identity in identities if (consumer, identity) in self.known}
 
-    async def remember(self, consumer: str, identities: Sequence[Identity], at: float) -> None:
-        seen = await self.honest.inbox.seen(consumer, identities)
-        await self.honest.inbox.remember(consumer, [each for each in identities if each not in seen], at)
+    async def remember(self, consumer: str, identities: Sequence[Identity], at: float) -> set[Identity]:
+        fresh = set(identities) - await self.seen(consumer, identities)
+        await self.honest.inbox.remember(consumer, identities, at)
         self.known.update((consumer, identity) for identity in identities)
         assert isinstance(self.store, _LateStore)
         self.store.known.update(self.known)
+        return fresh
 
 
 class _LateStore(LyingStore):
