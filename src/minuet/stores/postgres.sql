@@ -74,9 +74,6 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
     WITH ORDINALITY AS m (topic, key, id, source, headers, body, octets, place)
 ORDER BY m.place;
 
--- name: outbox_owners
-SELECT DISTINCT owner FROM minuet_outbox WHERE owner IS NOT NULL;
-
 -- name: outbox_free
 UPDATE minuet_outbox SET owner = NULL WHERE owner = ANY($1::text[]);
 
@@ -88,7 +85,8 @@ FROM minuet_outbox ORDER BY id LIMIT $1::bigint;
 SELECT pg_advisory_xact_lock($1::int, 2);
 
 -- The oldest rows that nobody holds, or whose holder's lease has ended, or who is dead; rows of one's own earlier claims
--- are passed over, and behind what somebody else holds nothing is given. A claim reads `member:number:until`.
+-- are passed over, and behind what somebody else holds nothing is given; that one is told last. A claim reads
+-- `member:number:until`.
 -- name: outbox_hold
 WITH clock AS (SELECT extract(epoch FROM clock_timestamp())::float8 AS now),
 head AS (
@@ -103,7 +101,11 @@ taken AS (
         (SELECT min(id) FROM head WHERE NOT free AND member <> split_part($3::text, ':', 1)), h.id + 1)
     RETURNING o.id, o.topic, o.key, o.event_id, o.source, o.headers, o.body, o.octets, o.at, o.owner
 )
-SELECT * FROM taken ORDER BY id;
+SELECT *, NULL AS holder FROM taken
+UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, member FROM (
+    SELECT member FROM head WHERE NOT free AND member <> split_part($3::text, ':', 1) ORDER BY id LIMIT 1
+) barrier
+ORDER BY 1;
 
 -- name: outbox_paid
 DELETE FROM minuet_outbox o USING unnest($1::bigint[], $2::text[]) AS p (id, claim)
@@ -112,9 +114,6 @@ WHERE o.id = p.id AND o.owner = p.claim;
 -- name: outbox_unclaim
 UPDATE minuet_outbox o SET owner = NULL FROM unnest($1::bigint[], $2::text[]) AS p (id, claim)
 WHERE o.id = p.id AND o.owner = p.claim;
-
--- name: outbox_any
-SELECT 1 FROM minuet_outbox LIMIT 1;
 
 -- name: parked_busy
 SELECT 1 FROM minuet_parked WHERE consumer = $1::text AND settled_at IS NULL LIMIT 1;
