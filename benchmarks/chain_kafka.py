@@ -9,7 +9,7 @@ QUESTION = Question(
     asks="five services in a chain on Kafka with PostgreSQL, every commit synchronous, acks=all",
     rows=(
         Row("raw", PER_S, "confluent-kafka by hand, batches of 500: inbox, state and outbox in one commit"),
-        Row("raw_in_flight", PER_S, "the same, fed as minuet is: at most 500 workflows in flight"),
+        Row("raw_in_flight", PER_S, "the same, fed as minuet is: at most 4,000 workflows in flight"),
         Row("raw_alone", PER_S, "confluent-kafka by hand without a database, no guarantee"),
         Row(
             "faststream",

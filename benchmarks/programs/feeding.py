@@ -10,6 +10,8 @@ from benchmarks.programs.order import Order, order
 
 PUBLISHERS = 256
 IN_FLIGHT = 500
+IN_FLIGHT_ON_SERVERS = 4_000
+"""More, where a batch waits for a broker and a database in turn; with fewer everybody waits for batches to fill."""
 WARM = 64
 """Orders before the clock starts where servers are asked, so that groups have formed and statements are known."""
 
@@ -20,10 +22,10 @@ Send = Callable[[Order], Awaitable[object]]
 class Flight:
     """Counts orders to their end, and holds publishers back while too many are under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_flight: int = IN_FLIGHT_ON_SERVERS) -> None:
         self._over = asyncio.Event()
         self._left = 0
-        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._slots = asyncio.Semaphore(in_flight)
 
     def landed(self) -> None:
         """One order's last reaction runs."""

@@ -12,7 +12,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from benchmarks.programs.feeding import Flight
+from benchmarks.programs.feeding import IN_FLIGHT, Flight
 from benchmarks.programs.measurement import answer, asked
 from benchmarks.programs.minuet_services import Chain, app_on, requested, run
 from benchmarks.programs.order import FILE, check_state, create
@@ -32,7 +32,7 @@ async def committed(file: Path, workflows: int) -> None:
 
 async def workflows_per_s(file: Path, workflows: int, *, awaiting: bool) -> float:
     """Feed the chain and time it."""
-    flight = Flight()
+    flight = Flight(IN_FLIGHT)
     chain = Chain(flight.landed, awaiting=awaiting)
     async with app_on(file, chain.services).running():
         started = time.perf_counter()

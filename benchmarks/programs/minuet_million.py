@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from benchmarks.programs.feeding import Flight
+from benchmarks.programs.feeding import IN_FLIGHT, Flight
 from benchmarks.programs.measurement import answer, asked
 from benchmarks.programs.minuet_services import Chain, app_on, requested, run
 from benchmarks.programs.order import FILE, INSERT, Order, check_state, create
@@ -58,7 +58,7 @@ def size_mib(file: Path) -> float:
 async def slices(file: Path, workflows: int) -> dict[str, float]:
     """Fill the ring, then feed ten slices."""
     each = max(1, workflows // SLICES)
-    flight = Flight()
+    flight = Flight(IN_FLIGHT)
     watch: Watch | None = None
 
     def landed() -> None:

@@ -6,7 +6,7 @@ transaction (see `boxes`), produces what it emits, waits until every copy has it
 offsets. That is what minuet promises, for a batch as long as nothing fails: nobody retries, parks or traces here.
 
 - `kafka_raw`: that.
-- `kafka_raw_in_flight`: the same, with at most 500 workflows between request and end, as minuet is fed.
+- `kafka_raw_in_flight`: the same, with at most 4,000 workflows between request and end, as minuet is fed.
 - `kafka_raw_alone`: the same without a database, so without a guarantee.
 
 Start events are otherwise produced as fast as they are taken, 500 at a time: the longer the queue, the larger the
@@ -26,7 +26,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from benchmarks.programs import in_postgres
 from benchmarks.programs.boxes import Boxes, body_of
-from benchmarks.programs.feeding import IN_FLIGHT, WARM
+from benchmarks.programs.feeding import IN_FLIGHT_ON_SERVERS, WARM
 from benchmarks.programs.measurement import answer, asked, server
 from benchmarks.programs.order import SERVICES, TOPICS, order
 
@@ -139,11 +139,11 @@ def feed(producer: Producer, first: int, orders: int) -> None:
 
 
 def feed_slowly(producer: Producer, orders: int, ended: Counter) -> None:
-    """Produce so many start events, as many at a time as leave no more than `IN_FLIGHT` under way."""
+    """Produce so many start events, as many at a time as leave no more than `IN_FLIGHT_ON_SERVERS` under way."""
     fed = 0
     while fed < orders:
-        done = ended.reach(WARM + fed - IN_FLIGHT + 1) - WARM
-        upto = min(orders, done + IN_FLIGHT)
+        done = ended.reach(WARM + fed - IN_FLIGHT_ON_SERVERS + 1) - WARM
+        upto = min(orders, done + IN_FLIGHT_ON_SERVERS)
         produce(producer, range(fed, upto))
         fed = upto
 

@@ -164,7 +164,11 @@ def _wanted(reaction: Reaction) -> Callable[..., bool] | None:
     when: Callable[..., bool] | None = reaction.when
     if not any(contract.shares_topic for contract in reaction.takes):
         return when
-    return lambda event: event is not NOT_TAKEN and (when is None or when(event))
+
+    def wanted(event: object) -> bool:
+        return event is not NOT_TAKEN and (when is None or when(event))
+
+    return wanted
 
 
 def _parameter(reaction: Reaction, wanted: object) -> str | None:

@@ -31,7 +31,10 @@ MISTAKES = [
     ({"consumers": "payments"}, "consumers='payments', but consumers are a list of services' names."),
     ({"consumers": [1]}, "consumers=[1]"),
     ({"deprecated": True}, "deprecated=True. Write deprecated=Deprecated("),
-    ({"verson": 2}, "the keyword 'verson' is unknown. There are version, key, name, topic, owner, guarantee, consumers, "),
+    (
+        {"verson": 2},
+        "the keyword 'verson' is unknown. There are version, key, name, topic, owner, guarantee, consumers, ",
+    ),
 ]
 
 
