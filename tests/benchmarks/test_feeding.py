@@ -14,7 +14,7 @@ def test_every_order_is_sent_once_and_no_more_are_under_way_than_allowed() -> No
 
 async def _every_order_is_sent_once() -> None:
     """Each lands a few turns of the loop later, so that publishers do meet the bound."""
-    flight, sent, under_way, most = Flight(), Counter[str](), 0, 0
+    flight, sent, under_way, most = Flight(IN_FLIGHT), Counter[str](), 0, 0
     landings = set[asyncio.Task[None]]()
 
     async def land() -> None:

@@ -11,7 +11,7 @@ def test_every_keyword_of_a_contract_is_explained() -> None:
     """A line for each, in the order of declaration."""
     lines = reference.contract_keywords().splitlines()
     assert lines[2].startswith("| `version` | Counts from 1;")
-    assert len(lines) == 2 + 8
+    assert len(lines) == 2 + 9
 
 
 def test_every_point_of_a_turn_is_explained() -> None:
