@@ -22,5 +22,5 @@ def test_a_part_that_nobody_makes_is_an_error() -> None:
 def test_capabilities_are_told_as_the_adapters_declare_them() -> None:
     """The tables have a column for each adapter and say yes or no to each capability."""
     assert brokers().startswith("| | `kafka` | `memory` | ")
-    assert "| persistent | no | yes |" in brokers()
+    assert "| persistent | yes | no | yes | yes | yes |" in brokers()
     assert "| persistent | no | yes |" in stores()
