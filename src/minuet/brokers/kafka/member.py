@@ -22,6 +22,8 @@ FETCH = 500
 """How many records are asked of the library at a time."""
 LIBRARY_KILOBYTES = 16 * 1024
 """How much the library fetches ahead."""
+FETCH_BYTES = 4 * 1024 * 1024
+"""How much it asks a server for at a time; what has come is in memory beside what waits."""
 POLL_SECONDS = 0.1
 """How often the thread looks whether it is to stop, or to commit, while nothing comes."""
 COMMIT_SECONDS = 0.05
@@ -109,6 +111,7 @@ class Member:
         return {
             "fetch.error.backoff.ms": 100,
             "queued.max.messages.kbytes": LIBRARY_KILOBYTES,
+            "fetch.max.bytes": FETCH_BYTES,
             "socket.timeout.ms": 10_000,
             **(classic if self._place.protocol == "classic" else {"group.protocol": "consumer"}),
             **self._place.client(),
