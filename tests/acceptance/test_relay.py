@@ -143,6 +143,50 @@ async def test_a_dead_topic_holds_up_itself_alone(where) -> None:
     assert any("refused as a whole" in place for place, _ in signals.troubles)
 
 
+class Busy:
+    """A store to which the next message is owed whenever a batch of it was claimed."""
+
+    def __init__(self, store, more: Iterator[Message]) -> None:
+        self._store = store
+        self._more = more
+
+    def __getattr__(self, name: str):
+        return getattr(self._store, name)
+
+    async def claim_owed(self, limit: int, **options):
+        claimed = await self._store.claim_owed(limit, **options)
+        if claimed and (one := next(self._more, None)) is not None:
+            await owe(self._store, one)
+        return claimed
+
+
+class RefusingOnce:
+    """A broker that refuses a message the first time."""
+
+    def __init__(self, broker, refused: str) -> None:
+        self._broker = broker
+        self._refused: str | None = refused
+
+    async def publish(self, messages) -> None:
+        if any(each.id == self._refused for each in messages):
+            self._refused = None
+            raise ValueError("not today")
+        await self._broker.publish(messages)
+
+
+@pytest.mark.parametrize("refused", range(5))
+async def test_what_was_claimed_meanwhile_does_not_overtake_what_was_refused(where, refused: int) -> None:
+    """One of a key is refused while the next one is claimed already: that waits for it."""
+    signals = Signals()
+    async with opened(where) as (broker, store):
+        await owe(store, message("Topic", 0))
+        busy = Busy(store, iter([message("Topic", number) for number in range(1, 10)]))
+        async with relaying(busy, RefusingOnce(broker, f"Topic-{refused}"), signals):
+            await signals.reached(Point.PUBLISHED, count=10, within="20s")
+    assert where.logged_ids("Topic") == [f"Topic-{number}" for number in range(10)]
+    assert len(signals.troubles) == 1
+
+
 async def test_what_a_claim_took_without_hearing_of_it_is_published_after_its_lease(where) -> None:
     """A claim whose commit was answered to nobody ends like any other."""
     signals = Signals()

@@ -83,6 +83,8 @@ class Relay:
         failures = 0
         while True:
             try:
+                if failures:
+                    await self._write_down()
                 if await self._step():
                     failures = 0
                 elif self._stopping.is_set():
@@ -109,10 +111,10 @@ class Relay:
             self._left, self._ahead = self._left + self._ahead, []
             raise
         finally:
-            if not self._ahead:  # nothing follows that this could be done beside
+            if self._left:  # it goes before what was to be next
+                self._left, self._ahead = self._left + self._ahead, []
+            if not self._ahead:
                 await asyncio.shield(self._write_down())
-            elif self._left:
-                await asyncio.shield(self._give_back())
         self._left, self._ahead = self._ahead, []
         return bool(ready)
 
