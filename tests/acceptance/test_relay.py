@@ -149,6 +149,8 @@ class Busy:
     def __init__(self, store, more: Iterator[Message]) -> None:
         self._store = store
         self._more = more
+        self.relay: Relay | None = None
+        """Who is told of what is owed."""
 
     def __getattr__(self, name: str):
         return getattr(self._store, name)
@@ -157,6 +159,8 @@ class Busy:
         claimed = await self._store.claim_owed(limit, **options)
         if claimed and (one := next(self._more, None)) is not None:
             await owe(self._store, one)
+            assert self.relay is not None
+            self.relay.wake()
         return claimed
 
 
@@ -181,7 +185,7 @@ async def test_what_was_claimed_meanwhile_does_not_overtake_what_was_refused(whe
     async with opened(where) as (broker, store):
         await owe(store, message("Topic", 0))
         busy = Busy(store, iter([message("Topic", number) for number in range(1, 10)]))
-        async with relaying(busy, RefusingOnce(broker, f"Topic-{refused}"), signals):
+        async with relaying(busy, RefusingOnce(broker, f"Topic-{refused}"), signals) as busy.relay:
             await signals.reached(Point.PUBLISHED, count=10, within="20s")
     assert where.logged_ids("Topic") == [f"Topic-{number}" for number in range(10)]
     assert len(signals.troubles) == 1
