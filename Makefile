@@ -18,7 +18,7 @@ test: .venv/installed  ## every test; starts PostgreSQL, Kafka and RabbitMQ for 
 	$(BIN)/python -m pytest
 
 fast: .venv/installed  ## the tests that answer within a minute
-	$(BIN)/python -m pytest -m "not slow" --ignore=tests/acceptance
+	$(BIN)/python -m pytest -m "not slow and not long" --ignore=tests/acceptance
 
 check: .venv/installed  ## style, types and architecture
 	$(BIN)/ruff check
@@ -32,6 +32,8 @@ bench: .venv/installed  ## measure; ONLY=chain_sqlite asks one question
 
 matrix: .venv/installed  ## 10,000 orders on each broker and store, all killed in between; ONLY=kafka+postgres
 	$(BIN)/python -m tools.matrix $(ONLY)
+	@test -n "$(ONLY)" || $(PYTHON) -m tools.services start >/dev/null
+	@test -n "$(ONLY)" || $(BIN)/python -m pytest -m long
 
 services:  ## start real PostgreSQL, Kafka and RabbitMQ on loopback; ONLY=kafka starts one
 	@$(RECENT)

@@ -53,6 +53,7 @@ def test_a_slow_consumer_costs_no_memory_and_nobody_else(where) -> None:
     asyncio.run(pressed(*where, Stretch(seconds=2, megabytes=2 * MOST_MEGABYTES, load_bytes=16384)))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("where", PAIRS, indirect=True)
 def test_a_minute_of_a_slow_consumer(where) -> None:
