@@ -163,7 +163,7 @@ async def test_ack_on_receive(tmp_path: Path) -> None:
         await process.says("received")
         process.kill()
         assert await process.ended() == KILLED
-    assert where.unfinished()["claimed"] == 500
+    assert where.unfinished()["claimed"] > 1
     broker, store = where.adapters()
     async with App([service], broker=broker, store=store, observers=()).running():
         await committed_until(lambda: not where.unfinished(), broker, store)
@@ -171,7 +171,7 @@ async def test_ack_on_receive(tmp_path: Path) -> None:
 
 
 async def receiving(parent: Parent, where: Pair) -> None:
-    """A process that has received everything, and whose first reaction takes for ever."""
+    """A process that receives one delivery after another, and whose first reaction takes for ever."""
     service = Service("shop", owns=[Placed])
 
     @service.reaction(concurrency=1)

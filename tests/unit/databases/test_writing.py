@@ -15,6 +15,7 @@ import pytest
 
 from minuet.databases.neighbours import WriteLock
 from minuet.databases.writing import LONGEST_SECONDS, MOST_ROUNDS, WriteQueue, Writing
+from minuet.errors import CommitRefused
 
 QUEUE_TICKS = 3
 """How many turns of the loop it takes at most until whoever wants to write has queued."""
@@ -218,7 +219,7 @@ def test_a_commit_that_fails_is_told_to_every_round_of_it(tmp_path: Path) -> Non
             results = await asyncio.gather(
                 book.round("one"), book.round("two", after="never written"), book.round("three"), return_exceptions=True
             )
-            assert [type(result) for result in results] == [sqlite3.IntegrityError] * 3
+            assert [type(result) for result in results] == [CommitRefused] * 3
             assert book.words() == []
             assert book.happened == []
             await book.round("four")
@@ -235,7 +236,7 @@ def test_a_commit_that_fails_is_told_to_nobody_else(tmp_path: Path) -> None:
             failing, alone = await asyncio.gather(
                 book.round("one", after="never written"), book.round("two", alone=True), return_exceptions=True
             )
-            assert isinstance(failing, sqlite3.IntegrityError)
+            assert isinstance(failing, CommitRefused)
             assert alone is None
             assert book.words() == ["two"]
 
