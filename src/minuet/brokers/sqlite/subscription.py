@@ -27,6 +27,10 @@ class SqliteSubscription:
         self._siblings = siblings
         self._closed = False
         self._others_hold = False
+        self._claiming: asyncio.Task[list[Delivery]] | None = None
+        """A claim under way. It goes on when its `receive` is cancelled, and is the next one's."""
+        self._kept: list[Delivery] = []
+        """Claimed, and more than the next `receive` asked for."""
         self.changed = asyncio.Event()
         database.listen(self.changed.set)
 
@@ -36,13 +40,28 @@ class SqliteSubscription:
     async def receive(self, limit: int) -> Sequence[Delivery]:
         while not self._closed:
             self.changed.clear()
-            if found := await self._claim(limit):
-                return found
+            if found := await self._claimed(limit):
+                self._kept = found[limit:]
+                return found[:limit]
             # Nobody rings for a process that died; what it held is looked for as long as somebody holds something.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS if self._others_hold else None):
                     await self.changed.wait()
         raise BrokerClosed(f"The subscription of {self._group.name} is closed; nothing more will be received.")
+
+    async def _claimed(self, limit: int) -> list[Delivery]:
+        if self._kept:
+            return self._kept
+        if self._claiming is None:
+            self._claiming = asyncio.create_task(self._claim(limit))
+        claiming = self._claiming
+        try:
+            return await asyncio.shield(claiming)
+        finally:
+            if claiming.done():
+                self._claiming = None
+                if not claiming.cancelled() and claiming.exception() is None:
+                    self._kept = claiming.result()
 
     async def _claim(self, limit: int) -> list[Delivery]:
         name = self._group.name
@@ -105,6 +124,8 @@ class SqliteSubscription:
             return
         self._closed = True
         self._siblings.remove(self)
+        if self._claiming is not None:
+            await asyncio.wait([self._claiming])
         async with self._database.writing() as connection:
             connection.execute(SQL["release_all"], (self._group.name, self.owner))
         self.changed.set()
