@@ -15,7 +15,7 @@ demo: .venv/installed  ## five services, one file, processes killed as they run,
 
 test: .venv/installed  ## every test; starts PostgreSQL, Kafka and RabbitMQ for those that need one
 	@$(BIN)/python -m tools.services start >/dev/null || test $$? -eq 3
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 fast: .venv/installed  ## the tests that answer within a minute
 	$(BIN)/python -m pytest -m "not slow and not long" --ignore=tests/acceptance
