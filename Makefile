@@ -13,7 +13,7 @@ help:  ## list the verbs
 demo: .venv/installed  ## five services, one file, processes killed as they run, and books that balance
 	$(BIN)/minuet demo order --kills $(KILLS)
 
-test: .venv/installed  ## every test; starts PostgreSQL, Kafka and RabbitMQ for those that need one
+test: .venv/installed  ## every test but those of minutes; starts PostgreSQL, Kafka and RabbitMQ
 	@$(BIN)/python -m tools.services start >/dev/null || test $$? -eq 3
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
@@ -30,7 +30,7 @@ check: .venv/installed  ## style, types and architecture
 bench: .venv/installed  ## measure; ONLY=chain_sqlite asks one question
 	$(BIN)/python -m benchmarks $(ONLY)
 
-matrix: .venv/installed  ## 10,000 orders on each broker and store, all killed in between; ONLY=kafka+postgres
+matrix: .venv/installed  ## 10,000 orders on each broker and store, all killed in between; then the tests of minutes; ONLY=kafka+postgres
 	$(BIN)/python -m tools.matrix $(ONLY)
 	@test -n "$(ONLY)" || $(PYTHON) -m tools.services start >/dev/null
 	@test -n "$(ONLY)" || $(BIN)/python -m pytest -m long

@@ -12,7 +12,6 @@ NAMES = [f"{slice_:02}" for slice_ in range(1, SLICES + 1)]
 
 QUESTION = Question(
     name="million_sqlite",
-    runs=1,  # ten slices of a hundred thousand each
     asks="a million workflows with short retention, in ten slices",
     rows=(
         Row("slice_01", "workflows/s", "the first tenth"),

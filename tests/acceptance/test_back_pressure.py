@@ -23,7 +23,7 @@ PAIRS = [
 TIMES = 100
 """How much slower the slow service is."""
 TOGETHER = 50
-MOST_MEGABYTES = 110
+MOST_MEGABYTES = 80
 """How much the slow service's process may grow; what is made meanwhile is more."""
 LATE_SECONDS = 10
 """How late the quick service may be on a busy machine, with as many events as come together; the slow one is hours."""

@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import logging
-import shutil
 import socket
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from minuet.brokers.kafka import KafkaBroker
 from minuet.errors import BrokerUnavailable
 from minuet.ports.broker import Group, Message
 from tests.acceptance.accounts import NAMES, Moved, accounts
+from tests.acceptance.own_servers import own_server
 from tests.acceptance.pairs import look
 from tests.contract.servers import needs
 from tools.services.fleet import Services
@@ -54,16 +53,8 @@ class AskingKafka(Kafka):
 @pytest.fixture(scope="module")
 def server() -> Iterator[Services]:
     """A server that nobody else uses; gone at the end."""
-    directory = Path(tempfile.mkdtemp(prefix="minuet_kafka_"))
-    services = Services(directory / "servers", servers=[AskingKafka()], environment={})
-    try:
-        report = services.start()
-        if report.problems:
-            raise report.problems[0]
+    with own_server(AskingKafka()) as services:
         yield services
-    finally:
-        services.stop()
-        shutil.rmtree(directory)
 
 
 async def refusal(url: str) -> str:

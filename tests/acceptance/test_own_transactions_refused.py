@@ -20,10 +20,10 @@ from minuet.brokers.sqlite import SqliteBroker
 from minuet.errors import StoreUnavailable
 from minuet.ports.store import DeadLetterFilter
 from minuet.stores.sqlite import SqliteStore
+from tests.acceptance.own_servers import own_server
 from tests.acceptance.own_transactions import Noted, driver, notes
 from tests.acceptance.pairs import JOINED, look, pair
 from tests.acceptance.postgres_pairs import POSTGRES, command, create, postgres_pair
-from tests.acceptance.postgres_server import own_server
 from tests.contract.servers import needs
 
 EVENT = Noted(number=1)

@@ -12,8 +12,8 @@ from minuet.errors import BrokerUnavailable, StoreUnavailable
 from minuet.ports.observer import Point
 from minuet.testing.signals import Signals
 from tests.acceptance.crash_shop import CONCURRENT, CONSUMER, FATES, TRANSACTIONAL, Ordered, services
+from tests.acceptance.own_servers import own_server
 from tests.acceptance.postgres_pairs import POSTGRES, POSTGRES_SEPARATE, PostgresPair, postgres_pair
-from tests.acceptance.postgres_server import own_server
 from tests.contract.servers import needs
 from tools.services.fleet import Services
 

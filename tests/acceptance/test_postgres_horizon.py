@@ -10,8 +10,8 @@ from minuet import App, Event, Service, Transaction
 from minuet.errors import StandsStill
 from minuet.ports.observer import Point
 from minuet.testing.signals import Signals
+from tests.acceptance.own_servers import own_server
 from tests.acceptance.postgres_pairs import POSTGRES, PostgresPair, postgres_pair
-from tests.acceptance.postgres_server import own_server
 from tests.contract.servers import needs
 
 pytestmark = [*needs("postgres"), pytest.mark.slow]

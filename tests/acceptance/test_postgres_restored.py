@@ -10,8 +10,8 @@ import pytest
 from minuet import App
 from minuet.errors import BrokerUnavailable
 from tests.acceptance.crash_shop import TRANSACTIONAL, Ordered, order, services
+from tests.acceptance.own_servers import own_server
 from tests.acceptance.postgres_pairs import POSTGRES, PostgresPair, command, look, postgres_pair
-from tests.acceptance.postgres_server import own_server
 from tests.contract.servers import needs
 
 pytestmark = [*needs("postgres"), pytest.mark.slow]

@@ -1,12 +1,10 @@
 """Rows that minuet sends together mean what they mean one by one, whatever is in the tables."""
 
 import asyncio
-import uuid
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -14,7 +12,8 @@ import pytest
 from minuet import NEVER, App, Event, Service, Transaction
 from minuet.ports.observer import Outcome, Point
 from minuet.testing.signals import Signals
-from tests.contract.servers import needs, url_of
+from tests.acceptance.postgres_pairs import POSTGRES, postgres_pair
+from tests.contract.servers import needs
 
 pytestmark = needs("postgres")
 MANY = 300
@@ -29,11 +28,9 @@ class Rung(Event, version=1, key="number"):
 @pytest.fixture
 def url() -> Iterator[str]:
     """A database of the test's own on the server."""
-    server, name = url_of("postgres") or "", f"minuet_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield urlsplit(server)._replace(path=f"/{name}").geturl()
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    made = postgres_pair(POSTGRES)
+    yield made.store
+    made.dropped()
 
 
 def bell(*tables: str) -> Service:

@@ -20,9 +20,9 @@ from minuet.ports.broker import Group
 
 FETCH = 500
 """How many records are asked of the library at a time."""
-LIBRARY_KILOBYTES = 16 * 1024
+LIBRARY_KILOBYTES = 8 * 1024
 """How much the library fetches ahead."""
-FETCH_BYTES = 4 * 1024 * 1024
+FETCH_BYTES = 2 * 1024 * 1024
 """How much it asks a server for at a time; what has come is in memory beside what waits."""
 POLL_SECONDS = 0.1
 """How often the thread looks whether it is to stop, or to commit, while nothing comes."""
