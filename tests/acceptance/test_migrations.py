@@ -8,7 +8,7 @@ import pytest
 
 from minuet.databases.migrations import Step, steps_of
 from minuet.databases.postgres import PostgresDatabase
-from minuet.databases.postgres_place import PostgresPlace
+from minuet.databases.postgres.place import PostgresPlace
 from minuet.databases.sqlite import Database
 from minuet.errors import StoreUnavailable
 from tests.acceptance import pairs, postgres_pairs

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from minuet import App
-from minuet.databases.neighbours import WriteLock
+from minuet.databases.sqlite.neighbours import WriteLock
 from minuet.ports.broker import Group
 from minuet.testing.signals import Signals
 from tests.acceptance.rabbit_tills import ENTRIES, Bought, customers, tills

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from minuet.config import open_broker
-from minuet.databases import health
+from minuet.databases.postgres import examination
 from tests.acceptance.command import minuet
 from tests.acceptance.post_office import post_office
 from tests.contract.servers import needs, url_of
@@ -43,7 +43,7 @@ def look(url):
 
 def test_a_transaction_that_holds_the_log_back_is_named(url, monkeypatch):
     """Who has it open, since when, what it costs and how to end it; once it is over, all is well."""
-    monkeypatch.setattr(health, "LONG_SECONDS", 0.0)
+    monkeypatch.setattr(examination, "LONG_SECONDS", 0.0)
     with psycopg.connect(url_of("postgres") or "", application_name="night job") as connection:
         connection.execute("SELECT pg_current_xact_id()")
         pid = connection.info.backend_pid
@@ -78,10 +78,10 @@ def test_a_user_who_sees_only_itself_is_told_so(url):
 
 def test_connections_are_counted_before_none_is_left(url, monkeypatch):
     """How many there are and how many are taken; near the end it is wrong, with what to do."""
-    monkeypatch.setattr(health, "NEARLY_ALL", 1.0)
+    monkeypatch.setattr(examination, "NEARLY_ALL", 1.0)
     found = look(url)["postgres.connections"]
     assert found.well is True
-    monkeypatch.setattr(health, "NEARLY_ALL", 0.0)
+    monkeypatch.setattr(examination, "NEARLY_ALL", 0.0)
     short = look(url)["postgres.connections"]
     assert short.well is False
     assert "A process of minuet has up to 11 here: give ?pool= less" in short.advice

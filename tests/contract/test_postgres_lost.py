@@ -6,8 +6,8 @@ import psycopg
 import pytest
 import uvloop
 
-from minuet.databases.pipelining import Line
 from minuet.databases.postgres import PostgresDatabase, PostgresPlace
+from minuet.databases.postgres.pipelining import Line
 from tests.contract.servers import needs, url_of
 
 pytestmark = needs("postgres")

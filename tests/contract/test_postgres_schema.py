@@ -6,8 +6,8 @@ import uuid
 import pytest
 
 from minuet.brokers.postgres import PostgresBroker
-from minuet.databases.postgres_place import PostgresPlace
-from minuet.databases.schemas import drop
+from minuet.databases.postgres.place import PostgresPlace
+from minuet.databases.postgres.schemas import drop
 from minuet.errors import NeverUsed, StartupError, StoreUnavailable
 from minuet.stores.postgres import PostgresStore
 from tests.contract.servers import needs, url_of

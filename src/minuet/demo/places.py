@@ -121,7 +121,7 @@ async def _remove_exchange(app: App, url: str) -> None:
 
 
 async def _remove_schema(url: str) -> None:
-    from minuet.databases.postgres_place import PostgresPlace  # noqa: PLC0415
-    from minuet.databases.schemas import drop  # noqa: PLC0415
+    from minuet.databases.postgres.place import PostgresPlace  # noqa: PLC0415
+    from minuet.databases.postgres.schemas import drop  # noqa: PLC0415
 
     await drop(PostgresPlace.from_url(url))

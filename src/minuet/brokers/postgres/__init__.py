@@ -17,13 +17,13 @@ from minuet.brokers.postgres.joined import PostgresJoinedBroker
 from minuet.brokers.postgres.log import LARGEST_BYTES, SQL, append, delivery_of, group_of, place_of
 from minuet.brokers.postgres.subscription import PostgresSubscription
 from minuet.contracts.correlation import belongs, shared_start
-from minuet.databases.encoding import texts
-from minuet.databases.health import alarms, examine
 from minuet.databases.migrations import steps_of
-from minuet.databases.pipelining import Row
 from minuet.databases.postgres import LOCKS, PostgresDatabase
-from minuet.databases.postgres_place import PostgresPlace
-from minuet.databases.restored import examine_log, refuse_restored
+from minuet.databases.postgres.encoding import texts
+from minuet.databases.postgres.examination import alarms, examine
+from minuet.databases.postgres.pipelining import Row
+from minuet.databases.postgres.place import PostgresPlace
+from minuet.databases.postgres.restored import examine_log, refuse_restored
 from minuet.ports.broker import Attributes, Capabilities, Change, Group, Logged, Message, Progress, changed_groups
 from minuet.ports.examined import Examined
 from minuet.ports.store import Store

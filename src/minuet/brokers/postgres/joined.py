@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 from minuet.brokers.postgres.log import READ_AHEAD, SQL, Place, append, delivery_of, place_of
-from minuet.databases.borrowed import Sending
-from minuet.databases.encoding import texts
-from minuet.databases.pipelining import Line, Row
 from minuet.databases.postgres import PostgresDatabase
+from minuet.databases.postgres.borrowed import Sending
+from minuet.databases.postgres.encoding import texts
+from minuet.databases.postgres.pipelining import Line, Row
 from minuet.errors import BrokerUnavailable
 from minuet.ports.broker import Delivery, Group, Message
 from minuet.ports.store import Emission, Unit

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from minuet.databases.borrowed import Changed, Sending
-from minuet.databases.encoding import floats, given_back, octets, texts
+from minuet.databases.postgres.borrowed import Changed, Sending
+from minuet.databases.postgres.encoding import floats, given_back, octets, texts
 from minuet.databases.statements import load
 from minuet.ports.broker import Attributes, Delivery, Group, Headers, Message, refuse_large
 

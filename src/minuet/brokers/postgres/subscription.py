@@ -7,9 +7,9 @@ import contextlib
 from collections.abc import Sequence
 
 from minuet.brokers.postgres.log import READ_AHEAD, SQL, delivery_of, place_of
-from minuet.databases.encoding import given_back, numbers, texts
-from minuet.databases.pipelining import Line
 from minuet.databases.postgres import Committed, PostgresDatabase
+from minuet.databases.postgres.encoding import given_back, numbers, texts
+from minuet.databases.postgres.pipelining import Line
 from minuet.errors import BrokerClosed
 from minuet.ports.broker import Delivery, Group
 

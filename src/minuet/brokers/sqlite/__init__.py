@@ -17,9 +17,9 @@ from minuet.brokers.sqlite.joined import SqliteJoinedBroker
 from minuet.brokers.sqlite.log import LARGEST_BYTES, SQL, append, delivery_of, group_and_number, text_of
 from minuet.brokers.sqlite.subscription import SqliteSubscription
 from minuet.contracts.correlation import belongs, shared_start
-from minuet.databases.examination import examine, refuse_read_only, refuse_stranger
 from minuet.databases.migrations import steps_of
 from minuet.databases.sqlite import Database, Row, SqlitePlace
+from minuet.databases.sqlite.examination import examine, refuse_read_only, refuse_stranger
 from minuet.ports.broker import Attributes, Capabilities, Change, Group, Logged, Message, Progress, changed_groups
 from minuet.ports.examined import Examined
 from minuet.ports.store import Store

@@ -6,14 +6,14 @@ import itertools
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar
 
-from minuet.databases.encoding import given_back, kept, numbers, texts
-from minuet.databases.guarded import GuardedConnection
-from minuet.databases.health import examine
 from minuet.databases.lease import claim_of
 from minuet.databases.migrations import steps_of
-from minuet.databases.pipelining import Line, Row
 from minuet.databases.postgres import LOCKS, PostgresDatabase
-from minuet.databases.postgres_place import PostgresPlace
+from minuet.databases.postgres.encoding import given_back, kept, numbers, texts
+from minuet.databases.postgres.examination import examine
+from minuet.databases.postgres.guarded import GuardedConnection
+from minuet.databases.postgres.pipelining import Line, Row
+from minuet.databases.postgres.place import PostgresPlace
 from minuet.ports.examined import Examined
 from minuet.ports.store import (
     LEASE_SECONDS,

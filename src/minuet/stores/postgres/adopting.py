@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import psycopg
 
-from minuet.databases.borrowed import TAKEN, Borrowed
 from minuet.databases.peeling import Peeled, peel
 from minuet.databases.postgres import CHANNEL, ELSEWHERE, PostgresDatabase
+from minuet.databases.postgres.borrowed import TAKEN, Borrowed
 from minuet.errors import StoreUnavailable
 from minuet.stores.postgres.rows import SQL
 from minuet.stores.postgres.unit import PostgresOutbox

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from minuet.databases.encoding import kept, numbers
-from minuet.databases.pipelining import Line
+from minuet.databases.postgres.encoding import kept, numbers
+from minuet.databases.postgres.pipelining import Line
 from minuet.ports.store import DeadLetter, Parked
 from minuet.stores.postgres.parking import PostgresParking
 from minuet.stores.postgres.rows import SQL, body_in_two, dead_letter_of, headers_text, safe, text_of

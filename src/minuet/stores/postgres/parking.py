@@ -8,8 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from minuet.databases.encoding import given_back, numbers, octets, texts
-from minuet.databases.pipelining import Line
+from minuet.databases.postgres.encoding import given_back, numbers, octets, texts
+from minuet.databases.postgres.pipelining import Line
 from minuet.ports.store import Parked
 from minuet.stores.postgres.rows import SQL, begun, body_in_two, headers_text, parked_of, text_of
 

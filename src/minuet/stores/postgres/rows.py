@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from minuet.databases.encoding import given_back, kept
+from minuet.databases.postgres.encoding import given_back, kept
 from minuet.databases.statements import load
 from minuet.ports.broker import Attributes, Headers, Message
 from minuet.ports.store import Attempt, DeadLetter, DeadLetterHead, Parked, Standing

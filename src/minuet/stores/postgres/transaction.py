@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import psycopg
 
-from minuet.databases.control import Reach
-from minuet.databases.guarded import allow
-from minuet.databases.pipelining import Line
-from minuet.databases.placeholders import bound
-from minuet.databases.together import ELSEWHERE, Insert, insert_of
+from minuet.databases.postgres.control import Reach
+from minuet.databases.postgres.guarded import allow
+from minuet.databases.postgres.pipelining import Line
+from minuet.databases.postgres.placeholders import bound
+from minuet.databases.postgres.together import ELSEWHERE, Insert, insert_of
 from minuet.errors import StoreUnavailable
 from minuet.ports.store import Parameters
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import psycopg
 
-from minuet.databases.borrowed import Sending
-from minuet.databases.encoding import given_back, octets, texts
-from minuet.databases.pipelining import Line
 from minuet.databases.postgres import CHANNEL, ELSEWHERE, Committed, PostgresDatabase
+from minuet.databases.postgres.borrowed import Sending
+from minuet.databases.postgres.encoding import given_back, octets, texts
+from minuet.databases.postgres.pipelining import Line
 from minuet.errors import StoreUnavailable, TransactionLost
 from minuet.ports.broker import Message
 from minuet.stores.postgres.letters import PostgresDeadLetters

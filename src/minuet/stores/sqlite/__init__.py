@@ -9,10 +9,10 @@ from typing import Any, ClassVar, cast
 
 import msgspec
 
-from minuet.databases.examination import examine, refuse_read_only, refuse_stranger
 from minuet.databases.lease import Claim, claim_of
 from minuet.databases.migrations import steps_of
 from minuet.databases.sqlite import Database, Row, SqlitePlace
+from minuet.databases.sqlite.examination import examine, refuse_read_only, refuse_stranger
 from minuet.ports.examined import Examined
 from minuet.ports.store import (
     LEASE_SECONDS,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from minuet.brokers.sqlite import SqliteBroker
-from minuet.databases.examination import read_only
+from minuet.databases.sqlite.examination import read_only
 from minuet.errors import StartupError, StoreUnavailable
 from minuet.stores.sqlite import SqliteStore
 

@@ -9,8 +9,8 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
-from minuet.databases.encoding import Ready, unpacked
 from minuet.databases.peeling import Peeled
+from minuet.databases.postgres.encoding import Ready, unpacked
 from minuet.errors import StoreUnavailable
 
 TAKEN = ("psycopg.Connection", "psycopg.AsyncConnection", "asyncpg.Connection", "asyncpg.PoolConnectionProxy")

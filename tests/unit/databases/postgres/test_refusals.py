@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from minuet.databases.refusals import not_let_in, not_let_work, reason, silent, too_old
+from minuet.databases.postgres.refusals import not_let_in, not_let_work, reason, silent, too_old
 
 
 @pytest.mark.parametrize(

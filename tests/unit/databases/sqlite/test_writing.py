@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from minuet.databases.neighbours import WriteLock
-from minuet.databases.writing import LONGEST_SECONDS, MOST_ROUNDS, WriteQueue, Writing
+from minuet.databases.sqlite.neighbours import WriteLock
+from minuet.databases.sqlite.writing import LONGEST_SECONDS, MOST_ROUNDS, WriteQueue, Writing
 from minuet.errors import CommitRefused
 
 QUEUE_TICKS = 3

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minuet.databases.examination import repaired
+from minuet.databases.sqlite.examination import repaired
 
 
 @pytest.mark.parametrize("version", [(3, 51, 3), (3, 52, 0), (3, 60, 1), (4, 0, 0), (3, 50, 7), (3, 44, 6), (3, 44, 9)])

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minuet.databases.encoding import encoded, given_back, kept, texts
+from minuet.databases.postgres.encoding import encoded, given_back, kept, texts
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(["\0", "\ufdd0", "e", "0"])))

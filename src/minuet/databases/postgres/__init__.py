@@ -17,11 +17,11 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from minuet.databases.guarded import GuardedConnection
 from minuet.databases.migrations import Step, due
-from minuet.databases.pipelining import Line, Row
-from minuet.databases.postgres_place import PostgresPlace
-from minuet.databases.refusals import not_let_in, not_let_work, silent, too_old
+from minuet.databases.postgres.guarded import GuardedConnection
+from minuet.databases.postgres.pipelining import Line, Row
+from minuet.databases.postgres.place import PostgresPlace
+from minuet.databases.postgres.refusals import not_let_in, not_let_work, silent, too_old
 from minuet.errors import CommitRefused, NeverUsed, StoreUnavailable
 
 OLDEST = 150000

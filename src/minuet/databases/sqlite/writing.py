@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
-from minuet.databases.neighbours import WriteLock
+from minuet.databases.sqlite.neighbours import WriteLock
 from minuet.errors import CommitRefused, TransactionLost
 
 BUSY_MILLISECONDS = 60_000

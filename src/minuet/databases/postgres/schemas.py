@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 
 from minuet.databases.postgres import PostgresDatabase
-from minuet.databases.postgres_place import PostgresPlace
+from minuet.databases.postgres.place import PostgresPlace
 from minuet.errors import StoreUnavailable
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from minuet.databases.control import Reach, reach_of
+from minuet.databases.postgres.control import Reach, reach_of
 from minuet.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from minuet.databases.pipelining import Line
+    from minuet.databases.postgres.pipelining import Line
 
 NOT_YOURS = (
     "{} was called on the connection of a reaction, whose transaction it shares with its inbox and its events. "

@@ -18,7 +18,7 @@ from psycopg import pq
 from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
 
-from minuet.databases.encoding import encoded
+from minuet.databases.postgres.encoding import encoded
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minuet.databases.together import SIZES, insert_of
+from minuet.databases.postgres.together import SIZES, insert_of
 
 
 def test_many_rows_number_their_values_one_after_another() -> None:

@@ -18,8 +18,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 import msgspec
 
 from minuet.databases.migrations import Step, due
-from minuet.databases.neighbours import Neighbours, WriteLock
-from minuet.databases.writing import WriteQueue, Writing
+from minuet.databases.sqlite.neighbours import Neighbours, WriteLock
+from minuet.databases.sqlite.writing import WriteQueue, Writing
 from minuet.errors import StartupError, StoreUnavailable
 from minuet.ports.address import without_secrets
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as some
 
-from minuet.databases.encoding import floats, kept, numbers, octets, texts, unpacked
+from minuet.databases.postgres.encoding import floats, kept, numbers, octets, texts, unpacked
 
 NUMBERS = some.integers(min_value=-(2**63), max_value=2**63 - 1)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minuet.databases.placeholders import bound
+from minuet.databases.postgres.placeholders import bound
 from minuet.errors import StoreUnavailable
 
 
