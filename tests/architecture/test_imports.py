@@ -46,6 +46,16 @@ def test_the_contracts_hold() -> None:
             "Adapters never know each other",
         ),
         (
+            "databases/postgres/planted.py",
+            "import minuet.databases.sqlite",
+            "Databases never know each other, and what they share knows none",
+        ),
+        (
+            "databases/statements.py",
+            "import minuet.databases.sqlite",
+            "Databases never know each other, and what they share knows none",
+        ),
+        (
             "policies/retry.py",
             "import random",
             "The pure half has no input or output, no clock, no chance",
@@ -74,6 +84,8 @@ def test_the_contracts_hold() -> None:
     ids=[
         "a broker imports its sibling",
         "a store imports its sibling",
+        "a database imports its sibling",
+        "what databases share imports one of them",
         "a policy throws dice",
         "the runtime takes a driver",
         "the runtime takes an adapter",
