@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from minuet.databases.json_columns import headers_text, text_of
 from minuet.databases.postgres.encoding import kept, numbers
 from minuet.databases.postgres.pipelining import Line
 from minuet.ports.store import DeadLetter, Parked
 from minuet.stores.postgres.parking import PostgresParking
-from minuet.stores.postgres.rows import SQL, body_in_two, dead_letter_of, headers_text, safe, text_of
+from minuet.stores.postgres.rows import SQL, body_in_two, dead_letter_of, safe
 
 
 class PostgresDeadLetters:

@@ -8,10 +8,11 @@ from typing import Literal
 
 import msgspec
 
+from minuet.databases.json_columns import headers_text, text_of
 from minuet.databases.postgres.encoding import given_back, numbers, octets, texts
 from minuet.databases.postgres.pipelining import Line
 from minuet.ports.store import Parked
-from minuet.stores.postgres.rows import SQL, begun, body_in_two, headers_text, parked_of, text_of
+from minuet.stores.postgres.rows import SQL, begun, body_in_two, parked_of
 
 
 class PostgresParking:

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from minuet.databases.json_columns import headers_text
 from minuet.databases.postgres import CHANNEL, ELSEWHERE, Committed, PostgresDatabase
 from minuet.databases.postgres.borrowed import Sending
 from minuet.databases.postgres.encoding import given_back, octets, texts
@@ -17,7 +18,7 @@ from minuet.errors import StoreUnavailable, TransactionLost
 from minuet.ports.broker import Message
 from minuet.stores.postgres.letters import PostgresDeadLetters
 from minuet.stores.postgres.parking import PostgresParking
-from minuet.stores.postgres.rows import SQL, body_in_two, headers_text
+from minuet.stores.postgres.rows import SQL, body_in_two
 from minuet.stores.postgres.transaction import PostgresTransaction
 
 FAILED = (

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, cast
 
 import msgspec
 
+from minuet.databases.json_columns import text_of
 from minuet.databases.lease import Claim, claim_of
 from minuet.databases.migrations import steps_of
 from minuet.databases.sqlite import Database, Row, SqlitePlace
@@ -26,7 +27,7 @@ from minuet.ports.store import (
     StoreCapabilities,
 )
 from minuet.stores.sqlite.adopting import SqliteAdoption
-from minuet.stores.sqlite.rows import SQL, dead_letter_of, head_of, message_of, standing_of, text_of
+from minuet.stores.sqlite.rows import SQL, dead_letter_of, head_of, message_of, standing_of
 from minuet.stores.sqlite.unit import SqliteScope, SqliteUnit
 
 __all__ = ["MemoryStore", "SqliteStore"]

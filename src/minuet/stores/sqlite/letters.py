@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 
+from minuet.databases.json_columns import headers_text, text_of
 from minuet.ports.store import DeadLetter, Parked
 from minuet.stores.sqlite.parking import SqliteParking
-from minuet.stores.sqlite.rows import SQL, dead_letter_of, headers_text, text_of
+from minuet.stores.sqlite.rows import SQL, dead_letter_of
 
 
 class SqliteDeadLetters:

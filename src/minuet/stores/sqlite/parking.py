@@ -9,9 +9,10 @@ from typing import Literal
 
 import msgspec
 
+from minuet.databases.json_columns import headers_text, text_of
 from minuet.databases.sqlite import Database
 from minuet.ports.store import Parked
-from minuet.stores.sqlite.rows import SQL, begun, headers_text, listings, parked_of, text_of
+from minuet.stores.sqlite.rows import SQL, begun, listings, parked_of
 
 
 class SqliteParking:

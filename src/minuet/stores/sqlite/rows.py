@@ -7,19 +7,13 @@ from typing import Any
 
 import msgspec
 
+from minuet.databases.json_columns import headers_of, text_of
 from minuet.databases.statements import load
-from minuet.ports.broker import Attributes, Headers, Message
+from minuet.ports.broker import Message
 from minuet.ports.store import Attempt, DeadLetter, DeadLetterHead, Parked, Standing
 
 SQL = load("minuet.stores", "sqlite.sql")
 _history = msgspec.json.Decoder(tuple[Attempt, ...])
-_headers = msgspec.json.Decoder(dict[str, str])
-_text = msgspec.json.Encoder()
-
-
-def text_of(value: object) -> str:
-    """A value as JSON text."""
-    return _text.encode(value).decode()
 
 
 def listings(texts: Sequence[str]) -> Iterator[tuple[str, str | None]]:
@@ -31,17 +25,6 @@ def listings(texts: Sequence[str]) -> Iterator[tuple[str, str | None]]:
     for text in texts:
         if "\0" in text:
             yield "[]", text
-
-
-def headers_text(headers: Headers) -> str | None:
-    """Headers as they are written; what a store keeps has its attributes in its bytes or its headers."""
-    assert not isinstance(headers, Attributes)
-    return None if headers is None else text_of(dict(headers))
-
-
-def headers_of(text: Any) -> dict[str, str] | None:
-    """Headers as they were written."""
-    return None if text is None else _headers.decode(text)
 
 
 def message_of(row: Sequence[Any]) -> Message:

@@ -6,11 +6,12 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
+from minuet.databases.json_columns import headers_text, text_of
 from minuet.databases.sqlite import Database, Guard, GuardedConnection
 from minuet.ports.broker import Message
 from minuet.stores.sqlite.letters import SqliteDeadLetters
 from minuet.stores.sqlite.parking import SqliteParking
-from minuet.stores.sqlite.rows import SQL, headers_text, text_of
+from minuet.stores.sqlite.rows import SQL
 from minuet.stores.sqlite.transaction import SqliteTransaction, refuse_lost
 
 # Not as a reaction would write them: SQLite asks for permission when it first sees a statement, and these are ours.
