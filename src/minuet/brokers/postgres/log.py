@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from minuet.databases.json_columns import headers_of, headers_text, text_of
 from minuet.databases.postgres.borrowed import Changed, Sending
 from minuet.databases.postgres.encoding import floats, given_back, octets, texts
 from minuet.databases.statements import load
@@ -17,17 +18,11 @@ LARGEST_BYTES = 1024 * 1024
 """The largest body."""
 READ_AHEAD = 1024
 """How many deliveries a group keeps in memory before they are taken."""
-_headers = msgspec.json.Decoder(dict[str, str])
 _extensions = msgspec.json.Decoder(dict[str, str | int | bool])
 _NO_ATTRIBUTES = (None, None, None, None, None)
 
 Place = tuple[int, int]
 """Where a message stands in the log: its transaction, and its number."""
-
-
-def text_of(value: object) -> str:
-    """A value as JSON text."""
-    return msgspec.json.encode(value).decode()
 
 
 def row_of(m: Message) -> tuple[Any, ...]:
@@ -38,8 +33,7 @@ def row_of(m: Message) -> tuple[Any, ...]:
         further = text_of(dict(a.extensions)) if a.extensions else None
         said = (a.type, a.at, a.correlationid, a.causationid, a.traceparent, further)
         return (m.topic, m.key, m.id, m.source, *said, *two)
-    headers = None if a is None else text_of(dict(a))
-    return (m.topic, m.key, m.id, m.source, *_NO_ATTRIBUTES, headers, *two)
+    return (m.topic, m.key, m.id, m.source, *_NO_ATTRIBUTES, headers_text(a), *two)
 
 
 def _octets(body: bytes | str) -> bytes:
@@ -54,7 +48,7 @@ def delivery_of(row: Sequence[Any]) -> Delivery:
         extensions = None if further is None else _extensions.decode(further)
         headers = Attributes(kind, at, correlation, causation, traceparent, extensions)
     else:
-        headers = None if further is None else _headers.decode(further)
+        headers = headers_of(further)
     return Delivery(
         given_back(topic),
         key and given_back(key),

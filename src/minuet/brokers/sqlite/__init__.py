@@ -14,9 +14,10 @@ from itertools import count
 from typing import ClassVar
 
 from minuet.brokers.sqlite.joined import SqliteJoinedBroker
-from minuet.brokers.sqlite.log import LARGEST_BYTES, SQL, append, delivery_of, group_and_number, text_of
+from minuet.brokers.sqlite.log import LARGEST_BYTES, SQL, append, delivery_of, group_and_number
 from minuet.brokers.sqlite.subscription import SqliteSubscription
 from minuet.contracts.correlation import belongs, shared_start
+from minuet.databases.json_columns import text_of
 from minuet.databases.migrations import steps_of
 from minuet.databases.sqlite import Database, Row, SqlitePlace
 from minuet.databases.sqlite.examination import examine, refuse_read_only, refuse_stranger

@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
-from minuet.brokers.sqlite.log import LARGEST_BYTES, READ_AHEAD, SQL, append, delivery_of, number_in, row_of, text_of
+from minuet.brokers.sqlite.log import LARGEST_BYTES, READ_AHEAD, SQL, append, delivery_of, number_in, row_of
+from minuet.databases.json_columns import text_of
 from minuet.databases.sqlite import Database
 from minuet.ports.broker import Delivery, Group, Message, refuse_large
 from minuet.ports.store import Emission, Unit

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from minuet.databases.json_columns import headers_of, headers_text, text_of
 from minuet.databases.statements import load
 from minuet.ports.broker import Attributes, Delivery, Group, Headers, Message, refuse_large
 
@@ -16,14 +17,8 @@ LARGEST_BYTES = 1024 * 1024
 """The largest body."""
 READ_AHEAD = 1024
 """How many deliveries a group keeps in memory before they are taken."""
-_headers = msgspec.json.Decoder(dict[str, str])
 _extensions = msgspec.json.Decoder(dict[str, str | int | bool])
 _topics = msgspec.json.Decoder(tuple[str, ...])
-
-
-def text_of(value: object) -> str:
-    """A value as JSON text."""
-    return msgspec.json.encode(value).decode()
 
 
 def row_of(m: Message) -> tuple[object, ...]:
@@ -33,7 +28,7 @@ def row_of(m: Message) -> tuple[object, ...]:
     if isinstance(a, Attributes):
         further = text_of(dict(a.extensions)) if a.extensions else None
         return (*event, a.type, a.at, a.correlationid, a.causationid, a.traceparent, further, m.body)
-    return (*event, None, None, None, None, None, None if a is None else text_of(dict(a)), m.body)
+    return (*event, None, None, None, None, None, headers_text(a), m.body)
 
 
 def delivery_of(row: Sequence[Any]) -> Delivery:
@@ -44,7 +39,7 @@ def delivery_of(row: Sequence[Any]) -> Delivery:
         extensions = None if further is None else _extensions.decode(further)
         headers = Attributes(kind, at, correlation, causation, traceparent, extensions)
     else:
-        headers = None if further is None else _headers.decode(further)
+        headers = headers_of(further)
     return Delivery(topic, key, event_id, source, headers, body, seq)
 
 

@@ -7,7 +7,8 @@ import contextlib
 import sqlite3
 from collections.abc import Sequence
 
-from minuet.brokers.sqlite.log import READ_AHEAD, SQL, delivery_of, number_in, text_of
+from minuet.brokers.sqlite.log import READ_AHEAD, SQL, delivery_of, number_in
+from minuet.databases.json_columns import text_of
 from minuet.databases.sqlite import Database
 from minuet.errors import BrokerClosed
 from minuet.ports.broker import Delivery, Group
