@@ -6,8 +6,9 @@ import psycopg
 import pytest
 import uvloop
 
-from minuet.databases.postgres import PostgresDatabase, PostgresPlace
+from minuet.databases.postgres import PostgresDatabase
 from minuet.databases.postgres.pipelining import Line
+from minuet.databases.postgres.place import PostgresPlace
 from tests.contract.servers import needs, url_of
 
 pytestmark = needs("postgres")
