@@ -228,7 +228,7 @@ class App:
                 outlet = JoinedOutlet(joined)
             else:
                 relay = Relay(store, broker, self.chance, observers)
-                outlet = OutboxOutlet(self.clock, relay.wake)
+                outlet = OutboxOutlet(self.clock, relay)
             writers = {
                 s.name: MessageWriter(s.name, broker.capabilities, joined=joined is not None) for s in self.services
             }

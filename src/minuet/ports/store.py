@@ -28,6 +28,8 @@ A store keeps these clauses, which `minuet.testing.conformance` checks under the
   no connection of this store is refused.
 - S20 With `shared`, what a process commits and wakes others for wakes those who `listen` in other processes.
 - S21 `owned` tells all that a process runs of a consumer, as the store knows it.
+- S22 With `holds`, what a unit owes held is given to nobody while its holder lives and its lease lasts, nor what is owed
+  after it of its key; and of a key of which something else is owed, nothing is held.
 """
 
 from __future__ import annotations
@@ -63,6 +65,7 @@ __all__ = [
     "DeadLetters",
     "Emission",
     "Examined",
+    "HoldingOutbox",
     "Inbox",
     "Outbox",
     "Owed",
@@ -97,6 +100,21 @@ class Outbox(Protocol):
 
     async def owe(self, messages: Sequence[Message], at: float) -> None:
         """Publish these after the commit, in this order."""
+        ...
+
+
+class HoldingOutbox(Outbox, Protocol):
+    """The outbox in a transaction of the store's own."""
+
+    async def owe_held(
+        self, messages: Sequence[Message], at: float, *, series: int, lease_seconds: float = LEASE_SECONDS
+    ) -> Callable[[], Sequence[Owed]]:
+        """The same, and this process holds them from their birth as if it had claimed them, in order: all, some, or,
+        where a store does not do this, none. Which, is answered after the commit.
+
+        Of a key of which anything is owed that is not held in this series, nothing is: it keeps its place. So a process
+        that gives back what it held, and begins another series, overtakes nothing of its own.
+        """
         ...
 
 
@@ -204,6 +222,9 @@ class Unit(Emission, Protocol):
     """One transaction of a store, as the runtime sees it."""
 
     @property
+    def outbox(self) -> HoldingOutbox: ...
+
+    @property
     def transaction(self) -> Transaction:
         """What a reaction is given."""
         ...
@@ -259,6 +280,8 @@ class StoreCapabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Whether rows survive the end of every process."""
     shared: bool
     """Whether several processes may use it at once."""
+    holds: bool
+    """Whether what is owed may be held by its process from its birth, so that a relay need not claim it."""
     native: tuple[str, ...]
     """Qualified names of the connection types that a reaction may take. `emit(tx=...)` accepts more; see `adopt`."""
 
@@ -315,7 +338,8 @@ class Store(Protocol):
         self, limit: int, *, lease_seconds: float = LEASE_SECONDS, without: Collection[str] = ()
     ) -> list[Owed]:
         """Hold the oldest outbox rows for publishing, but for those of some topics. Those of a dead process are free
-        again, and those whose lease has ended; behind what another holds, nothing is given.
+        again, and those whose lease has ended; behind what another has claimed nothing is given, and behind what is
+        held from its birth nothing of its key.
         """
         ...
 

@@ -60,7 +60,7 @@ class AppEmitter:
             )
         event_id, message = self._written(service, event, id, correlation_id, traceparent)
         if tx is not None:
-            await self._outlet.put(await self._store.adopt(tx), [message])
+            await self._outlet.put_in_own(await self._store.adopt(tx), [message])
             return event_id
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((service, message, done))
@@ -85,7 +85,7 @@ class AppEmitter:
         return event_id
 
     async def _put(self, tx: object, message: Message) -> None:
-        await self._outlet.put(await self._store.adopt(tx, sync=True), [message])
+        await self._outlet.put_in_own(await self._store.adopt(tx, sync=True), [message])
 
     def _written(
         self, service: str, event: object, id: str | None, correlation_id: str | None, traceparent: str | None

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from minuet.ports.broker import JoinedBroker, Message
 from minuet.ports.clock import Clock
-from minuet.ports.store import Emission
+from minuet.ports.store import Emission, Unit
+from minuet.runtime.relay import Relay
 
 
 class Outlet(Protocol):
     """Takes what was emitted, as part of the transaction that records it."""
 
-    async def put(self, unit: Emission, messages: Sequence[Message]) -> int:
+    async def put(self, unit: Unit, messages: Sequence[Message]) -> int:
         """Emit these when `unit` commits. Returns how many the log already held."""
+        ...
+
+    async def put_in_own(self, emission: Emission, messages: Sequence[Message]) -> int:
+        """The same in a user's own transaction, of whose commit nobody here is told."""
         ...
 
 
@@ -23,16 +28,36 @@ class JoinedOutlet:
 
     def __init__(self, broker: JoinedBroker) -> None:
         self.put = broker.publish
+        self.put_in_own = broker.publish
 
 
 class OutboxOutlet:
-    """Into the outbox; the relay is woken by the commit."""
+    """Into the outbox. With the commit, the relay of this process has what it may publish without a claim, and is woken
+    for the rest.
+    """
 
-    def __init__(self, clock: Clock, wake_relay: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, relay: Relay | None = None) -> None:
         self._clock = clock
-        self._wake_relay = wake_relay
+        self._relay = relay
 
-    async def put(self, unit: Emission, messages: Sequence[Message]) -> int:
-        await unit.outbox.owe(messages, self._clock.now())
-        unit.after_commit(self._wake_relay)
+    async def put(self, unit: Unit, messages: Sequence[Message]) -> int:
+        relay = self._relay
+        if relay is None or (series := relay.series()) is None:
+            await self.put_in_own(unit, messages)
+            if relay is not None:
+                unit.after_commit(relay.wake)
+            return 0
+        lease_seconds = relay.lease_seconds
+        held = await unit.outbox.owe_held(messages, self._clock.now(), series=series, lease_seconds=lease_seconds)
+
+        def committed() -> None:
+            relay.hold(series, rows := held())
+            if len(rows) < len(messages):
+                relay.wake()
+
+        unit.after_commit(committed)
+        return 0
+
+    async def put_in_own(self, emission: Emission, messages: Sequence[Message]) -> int:
+        await emission.outbox.owe(messages, self._clock.now())
         return 0

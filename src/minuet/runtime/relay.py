@@ -8,6 +8,7 @@ a topic holds up that topic alone, of which one message is tried from time to ti
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 
 import msgspec
@@ -22,6 +23,10 @@ from minuet.runtime.observing import Observers
 
 BATCH = 256
 """How many messages are published together at most."""
+MOST_HELD = 2048
+"""How many messages that nobody had to claim wait here to be published; what is owed beyond them is claimed."""
+MOST_HELD_BYTES = 16 * 1024 * 1024
+"""How much their bodies come to, give or take a commit."""
 MOST_REFUSED = 10
 """How many messages of a topic are refused one by one; then the topic is."""
 SWEEP_SECONDS = 5.0
@@ -48,7 +53,7 @@ class Relay:
         *,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
-        self._lease_seconds = lease_seconds
+        self.lease_seconds = lease_seconds
         self._store = store
         self._broker = broker
         self._chance = chance
@@ -65,12 +70,39 @@ class Relay:
         """Held, not published, and not given back yet."""
         self._ahead: list[Owed] = []
         """Held and to be published next."""
+        self._born: deque[tuple[float, Sequence[Owed]]] = deque()
+        """Held from their birth, by commit, and since when by the loop's time."""
+        self._born_count = self._born_bytes = 0
+        self._series = 0
+        """Counts how often what was held was given back."""
+        self._late: list[Owed] = []
+        """Held, and to be given back: of a series that is over."""
+        self._looks = True
+        """Whether there may be something to claim."""
+        self._failures = 0
+        """How often in a row nothing could be done."""
 
     def __repr__(self) -> str:
         return f"<Relay from {self._store!r} to {self._broker!r}, {len(self._refusals)} refused>"
 
     def wake(self) -> None:
-        """Something may be owed."""
+        """Something may be owed that is to be claimed."""
+        self._looks = True
+        self._changed.set()
+
+    def series(self) -> int | None:
+        """In which series this relay will take what is held from its birth; None while it is to be claimed."""
+        full = self._born_count >= MOST_HELD or self._born_bytes >= MOST_HELD_BYTES
+        return None if full or self._failures or self._refusals or self._topics else self._series
+
+    def hold(self, series: int, rows: Sequence[Owed]) -> None:
+        """Publish these, which are held, next."""
+        if series != self._series:
+            self._late += rows
+        elif rows:
+            self._born.append((asyncio.get_running_loop().time(), rows))
+            self._born_count += len(rows)
+            self._born_bytes += sum(len(row.message.body) for row in rows)
         self._changed.set()
 
     def stop(self) -> None:
@@ -80,40 +112,40 @@ class Relay:
 
     async def run(self) -> None:
         """Relay until stopped."""
-        failures = 0
         while True:
             try:
-                if failures:
+                if self._failures or self._late:
                     await self._write_down()
                 if await self._step():
-                    failures = 0
+                    self._failures = 0
                 elif self._stopping.is_set():
                     return
-                else:
-                    await _wait(self._changed, self._seconds_to_next())
+                elif not await _wait(self._changed, self._seconds_to_next()):
+                    self._looks = True
             except Exception as error:  # whatever a client library raises: the relay must outlive it
-                failures += 1
+                self._failures += 1
+                self._looks = True
                 self._observers.trouble(f"publishing from {self._store!r}", error)
                 if self._stopping.is_set():
                     return
-                await _wait(self._stopping, RECONNECT.delay(failures + 1, self._chance.random()))
+                await _wait(self._stopping, RECONNECT.delay(self._failures + 1, self._chance.random()))
 
     async def _step(self) -> bool:
         """Publish a batch, if there is one. Returns whether there was."""
+        self._changed.clear()
         if not self._left:
-            self._changed.clear()
-            self._left = await self._claimed()
+            self._left = self._next_born() or await self._claimed()
         ready = self._ready(self._left)
         try:
             if ready:
                 await self._publish_beside(ready)
         except BaseException:
-            self._left, self._ahead = self._left + self._ahead, []
+            self._withdraw()
             raise
         finally:
-            if self._left:  # it goes before what was to be next
-                self._left, self._ahead = self._left + self._ahead, []
-            if not self._ahead:
+            if self._left:
+                self._withdraw()
+            if not self._ahead and not self._born:
                 await asyncio.shield(self._write_down())
         self._left, self._ahead = self._ahead, []
         return bool(ready)
@@ -125,16 +157,49 @@ class Relay:
             if isinstance(error, BaseException):
                 raise error
 
+    def _next_born(self) -> list[Owed]:
+        """A batch of what is held from its birth; none when its lease may have ended: then it is given back."""
+        now, batch = asyncio.get_running_loop().time(), list[Owed]()
+        while self._born and len(batch) < BATCH:
+            since, rows = self._born.popleft()
+            self._born_count -= len(rows)
+            self._born_bytes -= sum(len(row.message.body) for row in rows)
+            batch += rows
+            if now - since > self.lease_seconds / 2:
+                self._withdraw()
+                self._late += batch
+                return []
+        return batch
+
+    def _withdraw(self) -> None:
+        """Let go of all that is held, and begin another series."""
+        self._late += self._ahead
+        self._ahead = []
+        for _, rows in self._born:
+            self._late += rows
+        self._born.clear()
+        self._born_count = self._born_bytes = 0
+        self._series += 1
+        self._looks = True
+
     async def _claimed(self) -> list[Owed]:
+        if not self._looks:
+            return []
+        self._looks = False
         now = asyncio.get_running_loop().time()
         without = {topic for topic, refusal in self._topics.items() if refusal.again_at > now}
         passed_over = len(self._refusals) + len(self._left) + len(self._published)
-        return await self._store.claim_owed(BATCH + passed_over, lease_seconds=self._lease_seconds, without=without)
+        try:
+            owed = await self._store.claim_owed(BATCH + passed_over, lease_seconds=self.lease_seconds, without=without)
+        except BaseException:
+            self._looks = True
+            raise
+        self._looks = self._looks or bool(owed)
+        return owed
 
     async def _claim_ahead(self) -> None:
         """Claim what was owed since the last claim. While anything is refused, one batch at a time."""
-        if self._changed.is_set() and not self._refusals and not self._topics:
-            self._changed.clear()
+        if not self._refusals and not self._topics:
             self._ahead = await self._claimed()
 
     async def _write_down(self) -> None:
@@ -152,9 +217,13 @@ class Relay:
             raise
 
     async def _give_back(self) -> None:
-        if self._left:
-            await self._store.unclaim(self._left)
-            self._left = []
+        if self._left or self._late:
+            left, late = self._left, self._late
+            await self._store.unclaim(left + late)
+            self._left, self._late = [], self._late[len(late) :]
+            self._looks = True
+            if late:
+                self._changed.set()
 
     def _ready(self, owed: Sequence[Owed]) -> list[Owed]:
         """Those whose time has come: no refused one before its time, and nothing of its key behind it."""
@@ -227,7 +296,7 @@ class Relay:
         """How long until a refused one is tried again, or it is time to look in any case."""
         now = asyncio.get_running_loop().time()
         instants = [refusal.again_at for refusal in (*self._refusals.values(), *self._topics.values())]
-        return min([SWEEP_SECONDS, self._lease_seconds, *(max(0.0, instant - now) for instant in instants)])
+        return min([SWEEP_SECONDS, self.lease_seconds, *(max(0.0, instant - now) for instant in instants)])
 
     def _note(self, rows: Sequence[Owed]) -> None:
         """These are with the broker."""
@@ -258,10 +327,11 @@ def _order(row: Owed) -> list[tuple[str, str]]:
     return [] if row.message.key is None else [(row.message.topic, row.message.key)]
 
 
-async def _wait(event: asyncio.Event, seconds: float | None) -> None:
-    """Until it is set, or until the time is up."""
+async def _wait(event: asyncio.Event, seconds: float | None) -> bool:
+    """Until it is set, or until the time is up: then False."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()
     except TimeoutError:
-        return
+        return False
+    return True

@@ -36,7 +36,7 @@ def unawaited(
     _refuse_loop()
     joined = broker.joined(store)
     asyncio.run(_visit(services, [store] if joined is None else [store, broker], store))
-    outlet = OutboxOutlet(clock, lambda: None) if joined is None else JoinedOutlet(joined)
+    outlet = OutboxOutlet(clock) if joined is None else JoinedOutlet(joined)
     writers = {s.name: MessageWriter(s.name, broker.capabilities, joined=joined is not None) for s in services}
     emitter = AppEmitter(store, outlet, writers, owners, clock, ids, awaits=False)
     with ExitStack() as stack:

@@ -47,6 +47,12 @@ CREATE TABLE IF NOT EXISTS minuet_counters (
 
 CREATE TABLE IF NOT EXISTS minuet_manifests (service TEXT PRIMARY KEY, manifest TEXT NOT NULL);
 
+-- What is owed is held from its birth where nobody else owes anything of its key. Whoever holds what is found by the
+-- oldest rows, so that an update of the owner concerns no index.
+-- name: schema_2
+CREATE INDEX IF NOT EXISTS minuet_outbox_key ON minuet_outbox (key, id) WHERE key IS NOT NULL;
+DROP INDEX IF EXISTS minuet_outbox_held;
+
 -- name: inbox_seen
 SELECT i.source, i.event_id FROM unnest($2::text[], $3::text[]) AS e (source, event_id)
 JOIN minuet_inbox i ON i.event_id = e.event_id AND i.source = e.source AND i.consumer = $1::text;
@@ -74,6 +80,22 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
     WITH ORDINALITY AS m (topic, key, id, source, headers, body, octets, place)
 ORDER BY m.place;
 
+-- Held by who owes it, but for what has something of its key before it that is not: that keeps its place in the order.
+-- name: outbox_owe_held
+WITH waiting AS MATERIALIZED (
+    SELECT k.key FROM unnest($9::text[]) AS k (key) CROSS JOIN LATERAL (
+        SELECT FROM minuet_outbox o WHERE o.key = k.key AND (o.owner IS NULL OR NOT starts_with(o.owner, $10::text))
+        ORDER BY o.key, o.id LIMIT 1
+    ) before
+)
+INSERT INTO minuet_outbox (topic, key, event_id, source, headers, body, octets, at, owner)
+SELECT m.topic, m.key, m.id, m.source, m.headers, m.body, m.octets, $8::float8,
+    CASE WHEN m.key IS NOT NULL AND m.key IN (SELECT key FROM waiting) THEN NULL
+    ELSE $10::text || (extract(epoch FROM statement_timestamp())::float8 + $11::float8)::text END
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[])
+    WITH ORDINALITY AS m (topic, key, id, source, headers, body, octets, place)
+ORDER BY m.place RETURNING id, owner;
+
 -- name: outbox_free
 UPDATE minuet_outbox SET owner = NULL WHERE owner = ANY($1::text[]);
 
@@ -84,28 +106,36 @@ FROM minuet_outbox ORDER BY id LIMIT $1::bigint;
 -- name: outbox_turn
 SELECT pg_advisory_xact_lock($1::int, 2);
 
--- The oldest rows that nobody holds, or whose holder's lease has ended, or who is dead; rows of one's own earlier claims
--- are passed over, and behind what somebody else holds nothing is given; that one is told last. A claim reads
--- `member:number:until`.
+-- A claim reads `member:number:until`; the number of what is held from its birth begins with `born`.
+-- name: outbox_end_leases
+UPDATE minuet_outbox SET owner = NULL WHERE id IN (
+    SELECT id FROM (SELECT id, owner FROM minuet_outbox ORDER BY id LIMIT 1024) oldest
+    WHERE nullif(split_part(owner, ':', 3), '')::float8 <= extract(epoch FROM clock_timestamp())::float8
+);
+
+-- The oldest rows that nobody holds. Behind what somebody else has claimed nothing is given, and behind what is held
+-- from its birth nothing of its key, by whomever.
 -- name: outbox_hold
-WITH clock AS (SELECT extract(epoch FROM clock_timestamp())::float8 AS now),
-head AS (
-    SELECT o.id, split_part(o.owner, ':', 1) AS member,
-        o.owner IS NULL OR split_part(o.owner, ':', 1) = ANY($5::text[])
-        OR coalesce(nullif(split_part(o.owner, ':', 3), '')::float8, 'infinity') <= clock.now AS free
-    FROM (SELECT id, owner FROM minuet_outbox WHERE NOT topic = ANY($1::text[]) ORDER BY id LIMIT $2::bigint) o, clock
+WITH free AS MATERIALIZED (
+    SELECT id, key FROM minuet_outbox WHERE owner IS NULL AND NOT topic = ANY($1::text[]) ORDER BY id LIMIT $2::bigint
 ),
-taken AS (
-    UPDATE minuet_outbox o SET owner = $3::text || (SELECT now + $4::float8 FROM clock)::text
-    FROM head h WHERE o.id = h.id AND h.free AND h.id < coalesce(
-        (SELECT min(id) FROM head WHERE NOT free AND member <> split_part($3::text, ':', 1)), h.id + 1)
-    RETURNING o.id, o.topic, o.key, o.event_id, o.source, o.headers, o.body, o.octets, o.at, o.owner
+barrier AS MATERIALIZED (
+    SELECT min(id) AS id FROM minuet_outbox
+    WHERE id < (SELECT max(id) FROM free) AND split_part(owner, ':', 1) <> split_part($3::text, ':', 1)
+        AND NOT starts_with(split_part(owner, ':', 2), 'born') AND NOT topic = ANY($1::text[])
 )
-SELECT *, NULL AS holder FROM taken
-UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, member FROM (
-    SELECT member FROM head WHERE NOT free AND member <> split_part($3::text, ':', 1) ORDER BY id LIMIT 1
-) barrier
-ORDER BY 1;
+UPDATE minuet_outbox o SET owner = $3::text || (extract(epoch FROM clock_timestamp())::float8 + $4::float8)::text
+FROM free f
+WHERE o.id = f.id AND f.id < coalesce((SELECT id FROM barrier), f.id + 1) AND NOT EXISTS (
+    SELECT FROM minuet_outbox e
+    WHERE e.key = f.key AND e.id < f.id AND starts_with(split_part(e.owner, ':', 2), 'born')
+)
+RETURNING o.id, o.topic, o.key, o.event_id, o.source, o.headers, o.body, o.octets, o.at, o.owner;
+
+-- Who holds the oldest rows; NULL where nobody does.
+-- name: outbox_holders
+SELECT DISTINCT owner FROM (SELECT owner, topic FROM minuet_outbox ORDER BY id LIMIT 1024) oldest
+WHERE NOT topic = ANY($1::text[]);
 
 -- name: outbox_paid
 DELETE FROM minuet_outbox o USING unnest($1::bigint[], $2::text[]) AS p (id, claim)
@@ -164,7 +194,8 @@ WHERE state = 'behind' AND settled_at IS NULL AND id IN (
 );
 
 -- name: owners
-SELECT owner FROM minuet_parked WHERE state = 'running' UNION SELECT owner FROM minuet_outbox WHERE owner IS NOT NULL;
+SELECT owner FROM minuet_parked WHERE state = 'running' UNION
+SELECT owner FROM (SELECT owner FROM minuet_outbox ORDER BY id LIMIT 1024) oldest WHERE owner IS NOT NULL;
 
 -- name: parked_reclaim
 UPDATE minuet_parked SET state = 'due', due_at = $1::float8, owner = NULL

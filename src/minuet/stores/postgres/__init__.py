@@ -37,7 +37,7 @@ class PostgresStore:
     """A store in one PostgreSQL database: `postgres://user:password@host/database`."""
 
     capabilities: ClassVar[StoreCapabilities] = StoreCapabilities(
-        persistent=True, shared=True, native=("psycopg.AsyncConnection",)
+        persistent=True, shared=True, holds=True, native=("psycopg.AsyncConnection",)
     )
 
     def __init__(self, place: PostgresPlace) -> None:
@@ -99,17 +99,17 @@ class PostgresStore:
     async def claim_owed(
         self, limit: int, *, lease_seconds: float = LEASE_SECONDS, without: Collection[str] = ()
     ) -> list[Owed]:
-        dead = set[str]()
         while True:
-            rows = await self._hold_owed(limit, lease_seconds, without, dead)
-            holder = str(rows.pop()[10]) if rows and rows[-1][10] is not None else None
-            if rows or holder is None or not (more := await self.database.dead({holder})):
-                return [_owed(row, str(row[9])) for row in rows]
-            dead |= more
+            if rows := await self._hold_owed(limit, lease_seconds, without):
+                self.database.look_soon(pending=False)
+                return [_owed(row, str(row[9])) for row in sorted(rows)]
+            owners = [owner for (owner,) in await self.database.read(SQL["outbox_holders"], texts(sorted(without)))]
+            if not await self._free_dead([str(owner) for owner in owners if owner is not None]):
+                if None in owners:  # behind what is held, by this process too: nobody tells when that is published
+                    self.database.look_soon(pending=True)
+                return []
 
-    async def _hold_owed(
-        self, limit: int, lease_seconds: float, without: Collection[str], dead: Collection[str]
-    ) -> list[Row]:
+    async def _hold_owed(self, limit: int, lease_seconds: float, without: Collection[str]) -> list[Row]:
         claim = f"{self.database.member}:{next(self._claims)}:"
         async with self.database.writing() as line:
             # A claim that the server forgets when it breaks down is one that nobody has: it need not be on its disk.
@@ -117,10 +117,17 @@ class PostgresStore:
             # Rows come and go. To whoever reads the table it is as long as it ever was; the index forgets what is gone.
             line.post("SET LOCAL enable_seqscan = off")
             line.post(SQL["outbox_turn"], LOCKS)
-            held = line.send(
-                SQL["outbox_hold"], texts(sorted(without)), limit, claim, lease_seconds, texts(sorted(dead))
-            )
+            line.post(SQL["outbox_end_leases"])
+            held = line.send(SQL["outbox_hold"], texts(sorted(without)), limit, claim, lease_seconds)
         return line.decoded(await held)
+
+    async def _free_dead(self, owners: Sequence[str]) -> int:
+        """Free the outbox rows of those holders that do not live any more. Returns how many."""
+        dead = await self.database.dead({claim_of(owner).member for owner in owners})
+        if not dead:
+            return 0
+        async with self.database.writing() as line:
+            return await line.changed(SQL["outbox_free"], texts(o for o in owners if claim_of(o).member in dead))
 
     async def paid(self, owed: Sequence[Owed]) -> None:
         async with self.database.writing() as line:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -12,8 +12,9 @@ from minuet.databases.peeling import Peeled, peel
 from minuet.databases.postgres import CHANNEL, ELSEWHERE, PostgresDatabase
 from minuet.databases.postgres.borrowed import TAKEN, Borrowed
 from minuet.errors import StoreUnavailable
+from minuet.ports.broker import Message
 from minuet.stores.postgres.rows import SQL
-from minuet.stores.postgres.unit import PostgresOutbox
+from minuet.stores.postgres.unit import owed_columns
 
 ADOPT = f"SELECT ({SQL['whereabouts'].strip().rstrip(';')}), pg_notify('{CHANNEL}', '{ELSEWHERE}')"
 """Which database a transaction is in, and in the same breath, who listens is told when it commits."""
@@ -33,7 +34,10 @@ class PostgresAdopted:
     def __init__(self, native: object, line: Borrowed) -> None:
         self.native = native
         self.line = line
-        self.outbox = PostgresOutbox(line, self.wake_others)
+        self.outbox = self
+
+    async def owe(self, messages: Sequence[Message], at: float) -> None:
+        await self.line.send(SQL["outbox_owe"], *owed_columns(messages), at)
 
     def wake_others(self) -> None:
         """They were told with `ADOPT`, this process too."""

@@ -11,11 +11,11 @@ import psycopg
 
 from minuet.databases.json_columns import headers_text
 from minuet.databases.postgres import CHANNEL, ELSEWHERE, Committed, PostgresDatabase
-from minuet.databases.postgres.borrowed import Sending
 from minuet.databases.postgres.encoding import given_back, octets, texts
 from minuet.databases.postgres.pipelining import Line
 from minuet.errors import StoreUnavailable, TransactionLost
 from minuet.ports.broker import Message
+from minuet.ports.store import LEASE_SECONDS, Owed
 from minuet.stores.postgres.letters import PostgresDeadLetters
 from minuet.stores.postgres.parking import PostgresParking
 from minuet.stores.postgres.rows import SQL, body_in_two
@@ -47,7 +47,7 @@ class PostgresUnit:
         self._adopted = adopted
         self.transaction = PostgresTransaction(line, database.answers)
         self.inbox = PostgresInbox(line)
-        self.outbox = PostgresOutbox(line, self.wake_others)
+        self.outbox = PostgresOutbox(line, self.wake_others, None if adopted else database.member)
         self.parking = PostgresParking(line, database.member)
         self.dead_letters = PostgresDeadLetters(line, self.parking, self.wake_others)
         self.counters = PostgresCounters(line)
@@ -134,24 +134,45 @@ def _in_two(identities: Sequence[tuple[str, str]]) -> tuple[bytes, bytes]:
 class PostgresOutbox:
     """What this database's services owe a broker elsewhere."""
 
-    def __init__(self, line: Sending, wake_others: Callable[[], None]) -> None:
+    def __init__(self, line: Line, wake_others: Callable[[], None], member: str | None) -> None:
         self._line = line
         self._wake_others = wake_others
+        self._member = member
+        """Who holds what is held; None where it is not for us to know of the commit."""
 
     async def owe(self, messages: Sequence[Message], at: float) -> None:
-        bodies = [body_in_two(m.body) for m in messages]
-        await self._line.send(
-            SQL["outbox_owe"],
-            texts(m.topic for m in messages),
-            texts(m.key for m in messages),
-            texts(m.id for m in messages),
-            texts(m.source for m in messages),
-            texts(headers_text(m.headers) for m in messages),
-            texts(body for body, _ in bodies),
-            octets(each for _, each in bodies),
-            at,
-        )
+        await self._line.send(SQL["outbox_owe"], *owed_columns(messages), at)
         self._wake_others()
+
+    async def owe_held(
+        self, messages: Sequence[Message], at: float, *, series: int, lease_seconds: float = LEASE_SECONDS
+    ) -> Callable[[], Sequence[Owed]]:
+        if self._member is None:
+            await self.owe(messages, at)
+            return tuple
+        line, claim = self._line, f"{self._member}:born{series}:"
+        keys = texts({message.key: None for message in messages if message.key is not None})
+        written = line.send(SQL["outbox_owe_held"], *owed_columns(messages), at, keys, claim, lease_seconds)
+
+        def held() -> list[Owed]:
+            rows = zip(messages, line.decoded(written.result()), strict=True)
+            return [Owed(number, message, at, owner) for message, (number, owner) in rows if owner is not None]
+
+        return held
+
+
+def owed_columns(messages: Sequence[Message]) -> tuple[object, ...]:
+    """Messages as columns of the outbox."""
+    bodies = [body_in_two(m.body) for m in messages]
+    return (
+        texts(m.topic for m in messages),
+        texts(m.key for m in messages),
+        texts(m.id for m in messages),
+        texts(m.source for m in messages),
+        texts(headers_text(m.headers) for m in messages),
+        texts(body for body, _ in bodies),
+        octets(each for _, each in bodies),
+    )
 
 
 class PostgresCounters:

@@ -37,7 +37,7 @@ class SqliteStore:
     """A store in one SQLite file: `sqlite:///orders.db`, relative to the working directory, or four slashes."""
 
     capabilities: ClassVar[StoreCapabilities] = StoreCapabilities(
-        persistent=True, shared=True, native=("sqlite3.Connection",)
+        persistent=True, shared=True, holds=False, native=("sqlite3.Connection",)
     )
 
     def __init__(self, path: str | None, *, synchronous: str = "FULL") -> None:
@@ -176,7 +176,7 @@ class MemoryStore(SqliteStore):
     """
 
     capabilities: ClassVar[StoreCapabilities] = StoreCapabilities(
-        persistent=False, shared=False, native=("sqlite3.Connection",)
+        persistent=False, shared=False, holds=False, native=("sqlite3.Connection",)
     )
 
     @classmethod

@@ -9,6 +9,7 @@ from types import TracebackType
 from minuet.databases.json_columns import headers_text, text_of
 from minuet.databases.sqlite import Database, Guard, GuardedConnection
 from minuet.ports.broker import Message
+from minuet.ports.store import LEASE_SECONDS, Owed
 from minuet.stores.sqlite.letters import SqliteDeadLetters
 from minuet.stores.sqlite.parking import SqliteParking
 from minuet.stores.sqlite.rows import SQL
@@ -113,6 +114,17 @@ class SqliteOutbox:
     async def owe(self, messages: Sequence[Message], at: float) -> None:
         self._connection.executemany(SQL["outbox_owe"], owed_rows(messages, at))
         self._wake_others()
+
+    async def owe_held(
+        self,
+        messages: Sequence[Message],
+        at: float,
+        *,
+        series: int,  # nothing is held from its birth: a claim costs little here
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> Callable[[], Sequence[Owed]]:
+        await self.owe(messages, at)
+        return tuple
 
 
 def owed_rows(messages: Sequence[Message], at: float) -> list[tuple[object, ...]]:

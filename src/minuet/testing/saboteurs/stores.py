@@ -6,8 +6,11 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
+
 from minuet.ports.broker import Message
 from minuet.ports.store import Owed, ParkedFilter
+from minuet.stores.sqlite import MemoryStore
 from minuet.testing.saboteurs.honest import HonestMemoryStore, HonestSqliteStore
 from minuet.testing.saboteurs.lying import LyingStore, LyingUnit
 
@@ -114,6 +117,30 @@ class GivesAwayWhatALivingRelayHolds(HonestMemoryStore):
     """A relay's rows are given to whoever asks next."""
 
     caught_by, lie = "S06", _SharingRows
+
+
+class _HoldingNothing(LyingUnit):
+    @property
+    def outbox(self) -> _HoldingNothing:
+        return self
+
+    async def owe_held(
+        self, messages: Sequence[Message], at: float, *, series: int, **options: Any
+    ) -> Callable[[], Sequence[Owed]]:
+        del options
+        await self.honest.outbox.owe(messages, at)
+        return lambda: [Owed(number, message, at, f"1:born{series}:") for number, message in enumerate(messages)]
+
+
+class _Promising(LyingStore):
+    unit = _HoldingNothing
+    capabilities = msgspec.structs.replace(MemoryStore.capabilities, holds=True)
+
+
+class HoldsNothing(HonestMemoryStore):
+    """What is said to be held from its birth is given to whoever claims."""
+
+    caught_by, lie = "S22", _Promising
 
 
 class _Abandoning(LyingStore):

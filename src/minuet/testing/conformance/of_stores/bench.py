@@ -14,6 +14,7 @@ from minuet.config import open_store
 from minuet.ports import store as port
 from minuet.ports.broker import Message
 from minuet.ports.store import (
+    LEASE_SECONDS,
     Attempt,
     DeadLetter,
     DeadLetterFilter,
@@ -173,6 +174,14 @@ class StoreBench(Suite):
         """Owe these."""
         async with store.transaction() as unit:
             await unit.outbox.owe(messages, at)
+
+    async def owe_held(
+        self, store: Store, *messages: Message, series: int = 0, lease_seconds: float = LEASE_SECONDS
+    ) -> Sequence[Owed]:
+        """Owe these so that this process holds them. Returns what it holds."""
+        async with store.transaction() as unit:
+            held = await unit.outbox.owe_held(messages, NOW, series=series, lease_seconds=lease_seconds)
+        return held()
 
     async def drained(self) -> Store:
         """A store that owes nothing that is not of this test."""
