@@ -28,8 +28,8 @@ A store keeps these clauses, which `minuet.testing.conformance` checks under the
   no connection of this store is refused.
 - S20 With `shared`, what a process commits and wakes others for wakes those who `listen` in other processes.
 - S21 `owned` tells all that a process runs of a consumer, as the store knows it.
-- S22 With `holds`, what a unit owes held is given to nobody while its holder lives and its lease lasts, nor what is owed
-  after it of its key; and of a key of which something else is owed, nothing is held.
+- S22 With `holds`, what a unit owes held is given to nobody while its holder lives and its lease lasts, nor what is
+  owed after it of its key; and of a key of which something else is owed, nothing is held.
 """
 
 from __future__ import annotations

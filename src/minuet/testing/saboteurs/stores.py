@@ -124,11 +124,14 @@ class _HoldingNothing(LyingUnit):
     def outbox(self) -> _HoldingNothing:
         return self
 
+    async def owe(self, messages: Sequence[Message], at: float) -> None:
+        await self.honest.outbox.owe(messages, at)
+
     async def owe_held(
         self, messages: Sequence[Message], at: float, *, series: int, **options: Any
     ) -> Callable[[], Sequence[Owed]]:
         del options
-        await self.honest.outbox.owe(messages, at)
+        await self.owe(messages, at)
         return lambda: [Owed(number, message, at, f"1:born{series}:") for number, message in enumerate(messages)]
 
 
