@@ -300,12 +300,13 @@ async def test_failed_rows_deleted_by_age(kind: str, tmp_path: Path) -> None:
         [letter] = await store.list_dead_letters(DeadLetterFilter())
         await service.emit(Placed(order="1"))
         await signals.reached(Point.COMMITTED, reaction="shop.note", key="1")
-        async with store.transaction() as unit:
-            assert await unit.dead_letters.redrive(letter, clock.now())
-        await signals.reached(Point.COMMITTED, reaction="shop.match", outcome=HANDLED)
         await service.emit(Paid(order="1"), id="the payment")
         await service.emit(Paid(order="1"), id="a second payment")
         await signals.reached(Point.COMMITTED, reaction="shop.match", event_id="a second payment")
+        assert where.look("SELECT order_id FROM payments") == [("1",)]
+        async with store.transaction() as unit:
+            assert await unit.dead_letters.redrive(letter, clock.now())
+        await signals.reached(Point.COMMITTED, reaction="shop.match", event_id="the payment", outcome=HANDLED)
     assert where.look("SELECT order_id FROM payments") == [("1",), ("1",)]
 
 

@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import pytest
 
@@ -12,56 +10,16 @@ from minuet.ports.observer import Point
 from minuet.runtime.housekeeping import Housekeeping
 from minuet.runtime.observing import Observers
 from minuet.runtime.relay import Relay
-from minuet.runtime.system import SystemChance, SystemClock
+from minuet.runtime.system import SystemClock
 from minuet.testing.signals import Signals
 from tests.acceptance.forked import Forked, Parent
-from tests.acceptance.pairs import SEPARATE, Pair, pair
-from tests.acceptance.postgres_pairs import POSTGRES_SEPARATE, PostgresPair, postgres_pair
-from tests.contract.servers import needs
+from tests.acceptance.pairs import Pair
+from tests.acceptance.postgres_pairs import PostgresPair
+from tests.acceptance.relays import SHORT_SECONDS, message, opened, owe, relaying, where
+
+__all__ = ["where"]
 
 pytestmark = pytest.mark.slow
-SHORT_SECONDS = 0.2
-
-
-@pytest.fixture(params=[SEPARATE, pytest.param(POSTGRES_SEPARATE, marks=needs("postgres"))])
-def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair | PostgresPair]:
-    """A broker, and a store elsewhere."""
-    made = pair(SEPARATE, tmp_path) if request.param == SEPARATE else postgres_pair(POSTGRES_SEPARATE)
-    yield made
-    made.dropped()
-
-
-@asynccontextmanager
-async def opened(where: Pair | PostgresPair):
-    """Adapters of this process's own."""
-    broker, store = where.adapters()
-    async with AsyncExitStack() as stack:
-        for adapter in (broker, store):
-            await adapter.open()
-            stack.push_async_callback(adapter.close)
-        yield broker, store
-
-
-def message(topic: str, number: int) -> Message:
-    return Message(topic, "key", f"{topic}-{number}", "test", {"number": str(number)}, b"{}")
-
-
-async def owe(store, *messages: Message) -> None:
-    async with store.transaction() as unit:
-        await unit.outbox.owe(messages, 0.0)
-
-
-@asynccontextmanager
-async def relaying(store, broker, signals: Signals, **options: float):
-    """A relay at work."""
-    relay = Relay(store, broker, SystemChance(), Observers([signals]), **options)
-    store.listen(relay.wake)
-    running = asyncio.create_task(relay.run())
-    try:
-        yield relay
-    finally:
-        relay.stop()
-        await running
 
 
 class Stalling:

@@ -131,7 +131,7 @@ class Relay:
                 await _wait(self._stopping, RECONNECT.delay(self._failures + 1, self._chance.random()))
 
     async def _step(self) -> bool:
-        """Publish a batch, if there is one. Returns whether there was."""
+        """Publish a batch, if there is one. Returns whether there was, or is one now."""
         self._changed.clear()
         if not self._left:
             self._left = self._next_born() or await self._claimed()
@@ -148,7 +148,7 @@ class Relay:
             if not self._ahead and not self._born:
                 await asyncio.shield(self._write_down())
         self._left, self._ahead = self._ahead, []
-        return bool(ready)
+        return bool(ready or self._left or self._born or self._late)
 
     async def _publish_beside(self, rows: Sequence[Owed]) -> None:
         """Publish these, while the batch before is written down and the next one is claimed."""
@@ -218,8 +218,8 @@ class Relay:
 
     async def _give_back(self) -> None:
         if self._left or self._late:
-            left, late = self._left, self._late
-            await self._store.unclaim(left + late)
+            late = list(self._late)  # there may be more of them meanwhile
+            await self._store.unclaim(self._left + late)
             self._left, self._late = [], self._late[len(late) :]
             self._looks = True
             if late:
