@@ -23,7 +23,7 @@ from minuet.runtime.observing import Observers
 
 BATCH = 256
 """How many messages are published together at most."""
-MOST_HELD = 2048
+MOST_HELD = 10_000
 """How many messages that nobody had to claim wait here to be published; what is owed beyond them is claimed."""
 MOST_HELD_BYTES = 16 * 1024 * 1024
 """How much their bodies come to, give or take a commit."""

@@ -47,10 +47,9 @@ CREATE TABLE IF NOT EXISTS minuet_counters (
 
 CREATE TABLE IF NOT EXISTS minuet_manifests (service TEXT PRIMARY KEY, manifest TEXT NOT NULL);
 
--- What is owed is held from its birth where nobody else owes anything of its key. Whoever holds what is found by the
--- oldest rows, so that an update of the owner concerns no index.
+-- Who owes holds from the birth, unless others owe of the same key: whose rows there are is asked with every insert.
 -- name: schema_2
-CREATE INDEX IF NOT EXISTS minuet_outbox_key ON minuet_outbox (key, id) WHERE key IS NOT NULL;
+CREATE INDEX IF NOT EXISTS minuet_outbox_owner ON minuet_outbox (owner COLLATE "C");
 DROP INDEX IF EXISTS minuet_outbox_held;
 
 -- name: inbox_seen
@@ -81,17 +80,22 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
 ORDER BY m.place;
 
 -- Held by who owes it, but for what has something of its key before it that is not: that keeps its place in the order.
+-- Of a backlog nothing is held. A claim by $9 is from `member:born1:` to before `member:born1;`.
 -- name: outbox_owe_held
-WITH waiting AS MATERIALIZED (
-    SELECT k.key FROM unnest($9::text[]) AS k (key) CROSS JOIN LATERAL (
-        SELECT FROM minuet_outbox o WHERE o.key = k.key AND (o.owner IS NULL OR NOT starts_with(o.owner, $10::text))
-        ORDER BY o.key, o.id LIMIT 1
-    ) before
+WITH others AS MATERIALIZED (
+    (SELECT key FROM minuet_outbox WHERE owner COLLATE "C" IS NULL ORDER BY owner COLLATE "C" LIMIT 2000)
+    UNION ALL (
+        SELECT key FROM minuet_outbox WHERE owner COLLATE "C" < $9::text ORDER BY owner COLLATE "C" LIMIT 2000
+    )
+    UNION ALL (
+        SELECT key FROM minuet_outbox WHERE owner COLLATE "C" > rtrim($9::text, ':') || ';'
+        ORDER BY owner COLLATE "C" LIMIT 2000
+    )
 )
 INSERT INTO minuet_outbox (topic, key, event_id, source, headers, body, octets, at, owner)
 SELECT m.topic, m.key, m.id, m.source, m.headers, m.body, m.octets, $8::float8,
-    CASE WHEN m.key IS NOT NULL AND m.key IN (SELECT key FROM waiting) THEN NULL
-    ELSE $10::text || (extract(epoch FROM statement_timestamp())::float8 + $11::float8)::text END
+    CASE WHEN (SELECT count(*) FROM others) >= 2000 OR m.key IN (SELECT key FROM others WHERE key IS NOT NULL) THEN NULL
+    ELSE $9::text || (extract(epoch FROM statement_timestamp())::float8 + $10::float8)::text END
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[])
     WITH ORDINALITY AS m (topic, key, id, source, headers, body, octets, place)
 ORDER BY m.place RETURNING id, owner;
@@ -102,6 +106,10 @@ UPDATE minuet_outbox SET owner = NULL WHERE owner = ANY($1::text[]);
 -- name: outbox_oldest
 SELECT id, topic, key, event_id, source, headers, body, octets, at, owner
 FROM minuet_outbox ORDER BY id LIMIT $1::bigint;
+
+-- Rows come and go: to whoever reads the table it is as long as it ever was, and only an index forgets what is gone.
+-- name: outbox_by_index
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true);
 
 -- name: outbox_turn
 SELECT pg_advisory_xact_lock($1::int, 2);
@@ -119,17 +127,18 @@ UPDATE minuet_outbox SET owner = NULL WHERE id IN (
 WITH free AS MATERIALIZED (
     SELECT id, key FROM minuet_outbox WHERE owner IS NULL AND NOT topic = ANY($1::text[]) ORDER BY id LIMIT $2::bigint
 ),
+held AS MATERIALIZED (
+    SELECT id, key, topic, split_part(owner, ':', 1) AS member, starts_with(split_part(owner, ':', 2), 'born') AS born
+    FROM minuet_outbox WHERE owner COLLATE "C" IS NOT NULL AND id < (SELECT max(id) FROM free)
+),
 barrier AS MATERIALIZED (
-    SELECT min(id) AS id FROM minuet_outbox
-    WHERE id < (SELECT max(id) FROM free) AND split_part(owner, ':', 1) <> split_part($3::text, ':', 1)
-        AND NOT starts_with(split_part(owner, ':', 2), 'born') AND NOT topic = ANY($1::text[])
+    SELECT min(id) AS id FROM held
+    WHERE NOT born AND member <> split_part($3::text, ':', 1) AND NOT topic = ANY($1::text[])
 )
 UPDATE minuet_outbox o SET owner = $3::text || (extract(epoch FROM clock_timestamp())::float8 + $4::float8)::text
 FROM free f
-WHERE o.id = f.id AND f.id < coalesce((SELECT id FROM barrier), f.id + 1) AND NOT EXISTS (
-    SELECT FROM minuet_outbox e
-    WHERE e.key = f.key AND e.id < f.id AND starts_with(split_part(e.owner, ':', 2), 'born')
-)
+WHERE o.id = f.id AND f.id < coalesce((SELECT id FROM barrier), f.id + 1)
+    AND NOT EXISTS (SELECT FROM held h WHERE h.born AND h.key = f.key AND h.id < f.id)
 RETURNING o.id, o.topic, o.key, o.event_id, o.source, o.headers, o.body, o.octets, o.at, o.owner;
 
 -- Who holds the oldest rows; NULL where nobody does.

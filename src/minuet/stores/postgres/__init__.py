@@ -114,8 +114,7 @@ class PostgresStore:
         async with self.database.writing() as line:
             # A claim that the server forgets when it breaks down is one that nobody has: it need not be on its disk.
             line.post("SET LOCAL synchronous_commit = off")
-            # Rows come and go. To whoever reads the table it is as long as it ever was; the index forgets what is gone.
-            line.post("SET LOCAL enable_seqscan = off")
+            line.post(SQL["outbox_by_index"])
             line.post(SQL["outbox_turn"], LOCKS)
             line.post(SQL["outbox_end_leases"])
             held = line.send(SQL["outbox_hold"], texts(sorted(without)), limit, claim, lease_seconds)

@@ -151,8 +151,8 @@ class PostgresOutbox:
             await self.owe(messages, at)
             return tuple
         line, claim = self._line, f"{self._member}:born{series}:"
-        keys = texts({message.key: None for message in messages if message.key is not None})
-        written = line.send(SQL["outbox_owe_held"], *owed_columns(messages), at, keys, claim, lease_seconds)
+        line.post(SQL["outbox_by_index"])
+        written = line.send(SQL["outbox_owe_held"], *owed_columns(messages), at, claim, lease_seconds)
 
         def held() -> list[Owed]:
             rows = zip(messages, line.decoded(written.result()), strict=True)
