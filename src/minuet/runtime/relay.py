@@ -22,7 +22,10 @@ from minuet.runtime.feed import RECONNECT
 from minuet.runtime.observing import Observers
 
 BATCH = 256
-"""How many messages are published together at most."""
+"""How many messages are claimed together at most."""
+BORN_BATCH = 2048
+"""How many are published together at most that nobody had to claim, give or take a commit: a broker's work goes by
+batches and their topics, and those of a batch are many."""
 MOST_HELD = 10_000
 """How many messages that nobody had to claim wait here to be published; what is owed beyond them is claimed."""
 MOST_HELD_BYTES = 16 * 1024 * 1024
@@ -160,7 +163,7 @@ class Relay:
     def _next_born(self) -> list[Owed]:
         """A batch of what is held from its birth; none when its lease may have ended: then it is given back."""
         now, batch = asyncio.get_running_loop().time(), list[Owed]()
-        while self._born and len(batch) < BATCH:
+        while self._born and len(batch) < BORN_BATCH:
             since, rows = self._born.popleft()
             self._born_count -= len(rows)
             self._born_bytes -= sum(len(row.message.body) for row in rows)
