@@ -161,6 +161,9 @@ class App:
 
         What waits for a retry is left to do, so this may take as long as a retry policy grants; what waits behind a
         dead letter is not. Only services that run here count. Inside `connected()`, it waits for the outbox alone.
+
+        A broker that pushes does not show what it gave to other processes: that is theirs to finish. Raises
+        BrokerUnavailable or StoreUnavailable when it cannot look.
         """
         if self._settling is None:
             raise StartupError(

@@ -284,7 +284,12 @@ class Broker(Protocol):
         ...
 
     async def groups(self) -> Sequence[Progress]:
-        """The groups that were ever provisioned, and how far behind each is. BrokerUnavailable as for `instance`."""
+        """The groups that were ever provisioned, and how far behind each is.
+
+        A broker that is not `traceable` knows of the groups that this object was told of, and may not see what other
+        processes were given and have not acknowledged. What nobody was given, and what this process was given and has
+        not acknowledged, is always among `behind`.
+        """
         ...
 
     async def examine(self) -> Sequence[Examined]:

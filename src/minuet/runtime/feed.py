@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from minuet.errors import BrokerClosed
@@ -37,6 +38,11 @@ class Feed:
         self._name = name
         self._subscribe = subscribe
         self._inlets = tuple(inlets)
+        self._readers = {
+            topic: tuple(inlet for inlet in inlets if topic in inlet.topics)
+            for topic in frozenset[str]().union(*(inlet.topics for inlet in inlets))
+        }
+        """By its topic, who takes a delivery."""
         self._chance = chance
         self._observers = observers
         self._open: dict[int, tuple[Delivery, int]] = {}
@@ -118,15 +124,17 @@ class Feed:
 
     def _hand_out(self, deliveries: Sequence[Delivery]) -> None:
         self._failures = 0
+        offered = defaultdict[InboxInlet, list[Delivery]](list)
         for delivery in deliveries:
-            reactions = sum(delivery.topic in inlet.topics for inlet in self._inlets)
-            self._open[id(delivery)] = (delivery, reactions)
+            readers = self._readers.get(delivery.topic, ())
+            self._open[id(delivery)] = (delivery, len(readers))
+            for inlet in readers:
+                offered[inlet].append(delivery)
         came_bytes = sum(len(delivery.body) for delivery in deliveries)
         self._open_bytes += came_bytes
         self._usual_bytes = came_bytes // len(deliveries) if deliveries else FIRST_BYTES
-        for inlet in self._inlets:
-            if offered := [delivery for delivery in deliveries if delivery.topic in inlet.topics]:
-                inlet.offer(offered)
+        for inlet, theirs in offered.items():
+            inlet.offer(theirs)
 
     def _settled(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:

@@ -120,7 +120,12 @@ class InboxInlet:
         return bool(self._waiting)
 
     async def enter(self, unit: Unit) -> None:
-        """What the broker gave to this process, it gave to nobody else."""
+        """Lock nothing: the fence is the inbox, delivery by delivery.
+
+        Around a rebalance two processes may have the same delivery. Both remember it; who does so second waits until
+        the first one's unit has ended, and if that was committed finds it remembered. What no row of the inbox stands
+        for may run in both: what a reaction takes at least once, and bytes that say no id.
+        """
 
     async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:
         batch = self._waiting[:limit]

@@ -53,6 +53,9 @@ class RabbitBroker:
         self._topology = Topology(self._connect, address)
         self._subscriptions: list[RabbitSubscription] = []
         self._groups: dict[str, Group] = {}
+        self._returning: list[tuple[str, int, float]] = []
+        """Of each subscription that failed: its group, how many deliveries it had not settled, and until when, by the
+        loop's clock, the server may take its connection for alive. They come again."""
         self._readers: dict[str, str] = {}
         self._unroutable: Counter[str] = Counter()
         self._sending: Connection | None = None
@@ -115,10 +118,16 @@ class RabbitBroker:
     def subscribe(self, group: Group) -> RabbitSubscription:
         self._note([group])
         subscription = RabbitSubscription(
-            group, self._address.exchange, self._topology, self._to_receive, self._to_speak, self._subscriptions.remove
+            group, self._address.exchange, self._topology, self._to_receive, self._to_speak, self._ended
         )
         self._subscriptions.append(subscription)
         return subscription
+
+    def _ended(self, subscription: RabbitSubscription) -> None:
+        self._subscriptions.remove(subscription)
+        if unsettled := subscription.left_unsettled:
+            until = asyncio.get_running_loop().time() + 2 * self._address.heartbeat_seconds
+            self._returning.append((subscription.group.name, unsettled, until))
 
     def joined(self, store: Store) -> None:
         """Never: it shares no transaction with any store."""
@@ -129,15 +138,29 @@ class RabbitBroker:
         return 0
 
     async def instance(self, correlation_id: str, *, quick: bool = False) -> list[Logged]:
-        raise self._untraceable()
-
-    async def groups(self) -> list[Progress]:
-        raise self._untraceable()
-
-    def _untraceable(self) -> BrokerUnavailable:
-        return BrokerUnavailable(
+        raise BrokerUnavailable(
             f"RabbitMQ at {self._address.shown} keeps nothing that was acknowledged, so nothing can be read back."
         )
+
+    async def groups(self) -> list[Progress]:
+        """The groups that this object was told of, and of each what nobody has been given and what was given to this
+        process and is not acknowledged. What goes from one to the other while it looks counts twice.
+
+        A queue does not tell what other workers were given and have not acknowledged. What this process had when it
+        lost its connection counts until the server must have noticed, which is twice the heartbeat. In a cluster a
+        message that its queue's leader has given away may be on its way here from another node, and be seen nowhere
+        meanwhile.
+        """
+        return [Progress(group, await self._behind(group.name)) for group in list(self._groups.values())]
+
+    async def _behind(self, group: str) -> int:
+        # On the deliveries' connection, and first: what has left a queue by then is on its way here before the answer.
+        waiting = await self._topology.waiting(await self._to_receive(), group)
+        mine = [subscription for subscription in self._subscriptions if subscription.group.name == group]
+        unsettled = sum([await subscription.unsettled() for subscription in mine])
+        now = asyncio.get_running_loop().time()
+        self._returning = [one for one in self._returning if one[2] > now]
+        return waiting + unsettled + sum(number for name, number, _ in self._returning if name == group)
 
     async def examine(self) -> list[Examined]:
         blocked = None if self._sending is None else self._sending.blocked

@@ -85,7 +85,7 @@ class Channel:
         if self.lost is None:
             with contextlib.suppress(BrokerUnavailable):
                 await self.ask(commands.Channel.Close(200, "", 0, 0), commands.Channel.CloseOk)
-        self.connection.forget(self.number)
+        self.connection.forget(self)
 
     def heard(self, method: int, payload: bytes) -> None:
         """A method of the server's."""
@@ -101,7 +101,7 @@ class Channel:
         elif method == frames.CHANNEL_CLOSE:
             said = _decoded(payload, commands.Channel.Close)
             self.connection.write(frame.marshal(commands.Channel.CloseOk(), self.number))
-            self.connection.forget(self.number)
+            self.connection.forget(self)
             self.end(Refused(f"{self.connection!r} said {said.reply_text}.", said.reply_code or 0, said.reply_text))
         elif self._answers:
             future = self._answers.popleft()
@@ -218,10 +218,11 @@ class Connection(asyncio.Protocol):
         await channel.ask(commands.Channel.Open(), commands.Channel.OpenOk)
         return channel
 
-    def forget(self, number: int) -> None:
-        """The channel has ended, and its number is free."""
-        if self._channels.pop(number, None) is not None:
-            self._free.append(number)
+    def forget(self, channel: Channel) -> None:
+        """The channel has ended, and its number is free. Said again, it is not the end of who has that number now."""
+        if self._channels.get(channel.number) is channel:
+            del self._channels[channel.number]
+            self._free.append(channel.number)
 
     # -- what comes
 

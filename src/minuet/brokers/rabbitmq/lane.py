@@ -182,6 +182,15 @@ class Lane:
             self._pausing = None
 
     @property
+    def unsettled(self) -> int:
+        """How many deliveries of topics that are read here have come and are not acknowledged."""
+        return len(self.waiting) + len(self.held)
+
+    async def catch_up(self) -> None:
+        """Wait until everything has come that the server had sent when it answered an earlier question."""
+        await self._channel.ask(commands.Basic.Qos(prefetch_count=PREFETCH), commands.Basic.QosOk)
+
+    @property
     def drained(self) -> bool:
         """Whether it is leaving and holds nothing."""
         return self.leaving and not self.held

@@ -11,7 +11,7 @@ from minuet.brokers.rabbitmq.aside import HOLD_SECONDS, MOST_HELD, aside_of, set
 from minuet.brokers.rabbitmq.connection import Channel, Connection
 from minuet.brokers.rabbitmq.lane import TAGS, Lane
 from minuet.brokers.rabbitmq.membership import Members
-from minuet.brokers.rabbitmq.sharing import eligible, places
+from minuet.brokers.rabbitmq.sharing import Place, eligible, places
 from minuet.brokers.rabbitmq.topology import Topology, members_of, queue_of
 from minuet.errors import BrokerClosed, BrokerUnavailable
 from minuet.ports.broker import Delivery, Group
@@ -45,6 +45,10 @@ class RabbitSubscription:
         self._connection: Connection | None = None
         self._failed: BrokerUnavailable | None = None
         self._closed = False
+        self._moving = asyncio.Lock()
+        """Held while places are taken and given up."""
+        self.left_unsettled = 0
+        """How many deliveries it had not settled when its connection failed and it was closed."""
         self._turn = 0
         self._arrived = asyncio.Event()
         self._unbalanced = asyncio.Event()
@@ -106,6 +110,15 @@ class RabbitSubscription:
         if lane.drained:
             self._unbalanced.set()
 
+    async def unsettled(self) -> int:
+        """How many deliveries it has been given and has not acknowledged, of all that the server had sent by now."""
+        async with self._moving:
+            lanes = list(self._lanes.values())
+            if self._failed is None:
+                for lane in lanes:
+                    await lane.catch_up()
+            return sum(lane.unsettled for lane in lanes) + self.left_unsettled
+
     async def close(self) -> None:
         if self._closed:
             return
@@ -114,8 +127,11 @@ class RabbitSubscription:
             self._sharing.cancel()
             await asyncio.wait([self._sharing])
         await self._members.leave()
-        for lane in list(self._lanes.values()):
-            await self._end(lane)
+        async with self._moving:
+            lanes = list(self._lanes.values())
+            self.left_unsettled = 0 if self._failed is None else sum(lane.unsettled for lane in lanes)
+            for lane in lanes:
+                await self._end(lane)
         await self._members.end()
         self._arrived.set()
         self._told_closed(self)
@@ -157,23 +173,28 @@ class RabbitSubscription:
     async def _balance(self) -> None:
         """Take the places that fall to this worker, and give up those that fall to others, once nothing is held."""
         await self._count_queues()
-        members, me = self._members, self._members.me
+        members = self._members
         shares = places(eligible([members.myself(), *members.others()]), self._queues)
-        for number, place in enumerate(shares):
-            lane = self._lanes.get(number)
-            wanted = me in (place.owner, place.standby)
-            if lane is not None:
-                if place.owner == me:
-                    lane.owner = me
-                    lane.stay()
-                elif not wanted or lane.owner != place.owner:
-                    lane.leave()
-                if not lane.drained:
-                    continue
-                await self._end(lane)
-            if wanted:
-                await self._begin(number, place.owner)
+        async with self._moving:
+            for number, place in enumerate(shares):
+                await self._move(number, place)
         self._arrived.set()
+
+    async def _move(self, number: int, place: Place) -> None:
+        """Take the place in this queue or give it up, as it falls."""
+        me, lane = self._members.me, self._lanes.get(number)
+        wanted = me in (place.owner, place.standby)
+        if lane is not None:
+            if place.owner == me:
+                lane.owner = me
+                lane.stay()
+            elif not wanted or lane.owner != place.owner:
+                lane.leave()
+            if not lane.drained:
+                return
+            await self._end(lane)
+        if wanted:
+            await self._begin(number, place.owner)
 
     async def _count_queues(self) -> None:
         """Whether another worker knows of more queues: they were made since this one came."""

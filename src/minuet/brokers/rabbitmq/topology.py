@@ -13,6 +13,7 @@ makes for a topic is the exchange that says it is bound.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
 from typing import Any, Literal
 
 import msgspec
@@ -88,6 +89,20 @@ class Topology:
         """How a queue is, None if there is none."""
         found = await self._passive(connection, commands.Queue.Declare(queue=queue, passive=True))
         return None if found is None else Depth(found.message_count or 0, found.consumer_count or 0)
+
+    async def waiting(self, connection: Connection, group: str) -> int:
+        """How many messages of a group nobody has been given."""
+        channel, waiting = await connection.channel(), 0
+        try:
+            for number in count():
+                queue = commands.Queue.Declare(queue=queue_of(self._exchange, group, number), passive=True)
+                waiting += (await channel.ask(queue, commands.Queue.DeclareOk)).message_count or 0
+        except Refused as refusal:  # there is no queue of that number
+            if refusal.code != NOT_FOUND:
+                raise
+        finally:
+            await channel.close()
+        return waiting
 
     async def layout(self, connection: Connection, group: str) -> Layout:
         """How many queues a group has, and whether they share its messages by key."""
