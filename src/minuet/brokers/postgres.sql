@@ -4,9 +4,10 @@
 CREATE TABLE IF NOT EXISTS minuet_migrations (part TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (part, version));
 
 -- A CloudEvent has its attributes in columns (time in seconds since 1970-01-01 UTC) and its JSON data as body; what came
--- as bytes from elsewhere has no type, and its headers, if any, and bytes (`octets`) as they were. `xid` is the
--- transaction that published it: read is what lies below the oldest transaction that still runs, so that no reader
--- passes over a row that is not committed yet.
+-- as bytes from elsewhere has no type, and its headers, if any, and bytes (`octets`) as they were. `xid` is when it was
+-- published: the last transaction that was over by then, or its own if that is younger. What was published after
+-- another event was committed has no smaller one. Read is what lies below the oldest transaction that still runs, so
+-- that no reader passes over a row that is not committed yet.
 CREATE TABLE IF NOT EXISTS minuet_log (
     seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, xid XID8 NOT NULL DEFAULT pg_current_xact_id(),
     time DOUBLE PRECISION, topic TEXT COLLATE "C" NOT NULL, key TEXT, id TEXT COLLATE "C", source TEXT COLLATE "C",
@@ -32,10 +33,14 @@ ON CONFLICT (consumer) DO UPDATE SET topics = excluded.topics WHERE minuet_posit
 
 -- name: publish
 INSERT INTO minuet_log
-    (topic, key, id, source, type, time, correlationid, causationid, traceparent, headers, body, octets)
-SELECT m.topic, m.key, m.id, m.source, m.type, m.time, m.correlationid, m.causationid, m.traceparent, m.headers,
-    m.body, m.octets
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::text[], $8::text[],
+    (xid, topic, key, id, source, type, time, correlationid, causationid, traceparent, headers, body, octets)
+SELECT published.after, m.topic, m.key, m.id, m.source, m.type, m.time, m.correlationid, m.causationid, m.traceparent,
+    m.headers, m.body, m.octets
+FROM (
+    SELECT greatest(
+        pg_current_xact_id()::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1
+    )::text::xid8 AS after
+) published, unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::text[], $8::text[],
     $9::text[], $10::text[], $11::text[], $12::bytea[]) WITH ORDINALITY
     AS m (topic, key, id, source, type, time, correlationid, causationid, traceparent, headers, body, octets, place)
 ORDER BY m.place ON CONFLICT (id, source) DO NOTHING;
