@@ -7,6 +7,8 @@ import psycopg
 import pytest
 
 from minuet import App, Event, Service, Transaction
+from minuet.ports.observer import Point
+from minuet.testing.signals import Signals
 from tests.acceptance.postgres_pairs import POSTGRES, PostgresPair, postgres_pair
 from tests.contract.servers import needs
 
@@ -116,7 +118,8 @@ async def test_what_a_reaction_publishes_that_began_earlier_comes_later(where: P
 async def test_nothing_waits_for_a_transaction_that_never_comes(where: PostgresPair) -> None:
     """An event that an old transaction publishes after younger ones are over is read as soon as it is committed."""
     orders, audit = shop()
-    async with App([orders, audit], **where.urls()).running():
+    signals = Signals({Point.COMMITTED})
+    async with App([orders, audit], **where.urls(), observers=[signals]).running():
         async with (
             await psycopg.AsyncConnection.connect(where.store) as old,
             await psycopg.AsyncConnection.connect(where.store) as young,
@@ -126,7 +129,5 @@ async def test_nothing_waits_for_a_transaction_that_never_comes(where: PostgresP
             await young.commit()
             await orders.emit(Placed(order="1"), tx=old)
             await old.commit()
-        async with asyncio.timeout(30):
-            while not heard(where):
-                await asyncio.sleep(0)
+        await signals.reached(Point.COMMITTED, within="30s")
     assert heard(where) == [("Placed",)]

@@ -40,7 +40,6 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
-from minuet.ports.broker import Message
 from minuet.ports.deliveries import (
     LEASE_SECONDS,
     Attempt,
@@ -53,6 +52,7 @@ from minuet.ports.deliveries import (
     Standing,
 )
 from minuet.ports.examined import Examined
+from minuet.ports.outbox import HoldingOutbox, Outbox
 from minuet.ports.transaction import Parameters, Transaction
 
 __all__ = [
@@ -91,29 +91,6 @@ class Inbox(Protocol):
     async def remember(self, consumer: str, identities: Sequence[tuple[str, str]], at: float) -> set[tuple[str, str]]:
         """The consumer has had these, each given once. Returns those that it had not had before; while a unit that has
         not ended remembers one of them too, waits for how that one ends.
-        """
-        ...
-
-
-class Outbox(Protocol):
-    """What this store's services owe the broker."""
-
-    async def owe(self, messages: Sequence[Message], at: float) -> None:
-        """Publish these after the commit, in this order."""
-        ...
-
-
-class HoldingOutbox(Outbox, Protocol):
-    """The outbox in a transaction of the store's own."""
-
-    async def owe_held(
-        self, messages: Sequence[Message], at: float, *, series: int, lease_seconds: float = LEASE_SECONDS
-    ) -> Callable[[], Sequence[Owed]]:
-        """The same, and this process holds them from their birth as if it had claimed them, in order: all, some, or,
-        where a store does not do this, none. Which, is answered after the commit.
-
-        Of a key of which anything is owed that is not held in this series, nothing is: it keeps its place. So a process
-        that gives back what it held, and begins another series, overtakes nothing of its own.
         """
         ...
 

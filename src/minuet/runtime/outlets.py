@@ -18,7 +18,7 @@ class Outlet(Protocol):
         """Emit these when `unit` commits. Returns how many the log already held."""
         ...
 
-    async def put_in_own(self, emission: Emission, messages: Sequence[Message]) -> int:
+    async def put_in_own(self, unit: Emission, messages: Sequence[Message]) -> int:
         """The same in a user's own transaction, of whose commit nobody here is told."""
         ...
 
@@ -58,6 +58,6 @@ class OutboxOutlet:
         unit.after_commit(committed)
         return 0
 
-    async def put_in_own(self, emission: Emission, messages: Sequence[Message]) -> int:
-        await emission.outbox.owe(messages, self._clock.now())
+    async def put_in_own(self, unit: Emission, messages: Sequence[Message]) -> int:
+        await unit.outbox.owe(messages, self._clock.now())
         return 0
