@@ -10,7 +10,7 @@ from minuet.errors import CommitRefused, TransactionLost
 from minuet.ports.broker import Delivery, Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
-from minuet.runtime.claiming import claim, give_back_unheard
+from minuet.runtime.claiming import claim, give_back_unheard, killed_before
 from minuet.runtime.lanes import BATCH, Lane, failure
 from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import Recorder, parked_from
@@ -32,7 +32,9 @@ class TransactionalLane(Lane):
     _most = 1
     """How many deliveries the next round takes: one at first, when nobody knows how long it takes."""
     _unheard = False
-    """Whether a round at most once has failed, of which it is not known whether it was committed."""
+    """Whether a round that claims has failed, of which it is not known whether it was committed."""
+    _careful = 0
+    """How many deliveries are still to be claimed one by one before they run, because a process died with some."""
     _caution = 1
     """How many turns run by themselves after one among several behind a mark was wrong."""
     _alone = 0
@@ -52,6 +54,13 @@ class TransactionalLane(Lane):
     def _finished(self) -> bool:
         return self.stopping
 
+    def be_careful(self, deliveries: int) -> None:
+        """Claim at least so many deliveries one by one, each durably before it runs: one of them may kill this process,
+        and then its attempt counts.
+        """
+        self._careful = max(self._careful, deliveries)
+        self.look()
+
     async def _has_work(self) -> bool:
         return bool(self._interrupted) or (self._unheard and not self.stopping) or await super()._has_work()
 
@@ -63,6 +72,9 @@ class TransactionalLane(Lane):
                 self._unheard = True
                 raise
             self._unheard = False
+            return
+        if self._careful or self._unheard:
+            await self._round_carefully()
             return
         subjects = list[Delivery | Parked]()
         try:
@@ -86,7 +98,9 @@ class TransactionalLane(Lane):
             # Asked afterwards: what the inbox knows because another process was quicker may be parked since then.
             busy = await unit.parking.busy(self.reactor.id)
             asked = busy and not (taken and self._suspects)
-            due = await unit.parking.due(self.reactor.id, self.clock.now(), most, run=False) if asked else ()
+            due = await unit.parking.due(self.reactor.id, self.clock.now(), most, run=False) if asked else []
+            if any(map(killed_before, due)):
+                self._careful, due = max(self._careful, len(due)), []
             subjects += [*due, *taken]
             if self.observes(Point.RECEIVED):
                 self.observe_each(Point.RECEIVED, [*due, *taken])
@@ -131,6 +145,52 @@ class TransactionalLane(Lane):
             self._interrupted = [(parked, error) for parked in started]
             raise
         recorder.committed()
+
+    async def _round_carefully(self) -> None:
+        """Claim one delivery durably, then run it in its transaction: an attempt that kills the process counts."""
+        if not await self._claimed_and_ran(alone=False):
+            async with self.alone.taken():
+                await self._claimed_and_ran(alone=True)
+
+    async def _claimed_and_ran(self, *, alone: bool) -> bool:
+        """False: it must be done `alone`, because a process died with what is due."""
+        unheard, self._unheard = self._unheard, True
+        async with self.store.transaction() as unit:
+            recorder = self._recorder(unit)
+            await self.inlet.enter(unit)
+            if unheard:
+                await give_back_unheard(self, unit, ())
+            due = await unit.parking.due(self.reactor.id, self.clock.now(), 1, run=False)
+            waits = not alone and any(map(killed_before, due))
+            started = [] if waits else await claim(self, unit, recorder, 1)
+            await recorder.finish()
+        recorder.committed()
+        for parked in started:
+            await self._run_claimed(parked)
+            self._careful = max(self._careful - 1, 0)
+        self.may_be_parked = self.may_be_parked or waits or bool(started)
+        self._unheard = False
+        return not waits
+
+    async def _run_claimed(self, parked: Parked) -> None:
+        """Run what is this process's own, unless it was taken for dead meanwhile."""
+        try:
+            async with self.store.transaction(alone=True) as unit:
+                recorder = self._recorder(unit)
+                if await unit.parking.running([parked.id]):
+                    await self._turn(unit, recorder, parked)
+                await recorder.finish()
+        except CommitRefused as refused:
+            self.spoiled[_which(parked)] = refused
+            raise
+        recorder.committed()
+
+    async def abandon(self) -> None:
+        """Give back what a careful round claimed and, interrupted, neither ran to its end nor recorded."""
+        if self._unheard and self.reactor.guarantee != "at_most_once":
+            async with self.store.transaction() as unit:
+                await give_back_unheard(self, unit, ())
+            self._unheard = False
 
     async def _clear_up(self, unit: Unit, recorder: Recorder) -> None:
         """After a failed round: what has begun and is not recorded is given up, what has not begun may begin."""
