@@ -75,7 +75,7 @@ def services() -> tuple[Service, Service]:
     async def stand_by(asked: Asked, writes: Writes, context: Context) -> None:
         if context.attempt <= TIMES:
             await survived.wait()
-        for _ in range(200):
+        for _ in range(20_000):
             await asyncio.sleep(0)
         writes.execute("INSERT INTO stood_by VALUES (?)", (asked.number,))
 

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,20 @@ async def test_who_starts_after_a_death_is_careful_at_once(kind: str, tmp_path: 
     await ask(where, "kill")
     assert run(work, where) == KILLED
     assert where.look(DELIVERIES) == [("running", 1)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [JOINED, SEPARATE])
+async def test_what_a_process_died_with_is_claimed_also_by_who_knows_of_no_death(kind: str, tmp_path: Path) -> None:
+    """Its row says enough: a lane that is not careful becomes so for it, and the attempt counts."""
+    where = pair(kind, tmp_path)
+    await lose_a_process(where)
+    await ask(where, "kill")
+    assert run(work, where) == KILLED
+    with closing(sqlite3.connect(where.store)) as connection, connection:
+        connection.execute("DELETE FROM minuet_parked WHERE consumer = 'processes'")
+    assert run(work, where) == KILLED
+    assert where.look(DELIVERIES) == [("running", 2)]
 
 
 @pytest.mark.slow

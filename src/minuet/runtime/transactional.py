@@ -166,6 +166,7 @@ class TransactionalLane(Lane):
             await recorder.finish()
         recorder.committed()
         for parked in started:
+            await asyncio.sleep(0)  # on SQLite nothing need pause, and hundreds of rounds would keep all others waiting
             await self._run_claimed(parked)
             self._careful = max(self._careful - 1, 0)
         self.may_be_parked = self.may_be_parked or waits or bool(started)
