@@ -26,6 +26,8 @@ KINDS = (
 GOOD = 300
 TIMES = 2
 """How many retries are declared, so that as many attempts and one begin."""
+ALONE, TOGETHER = "alone", "together"
+"""Whether there is one process at a time or several."""
 POISON = "poison"
 BYSTANDERS = 5
 """How many deliveries run without a transaction, and do not end, whenever a process dies beside them."""
@@ -45,8 +47,11 @@ class Answered(Event, key="key"):
     key: str
 
 
-def services() -> tuple[Service, Service]:
-    """A desk that dies of one event, with slower neighbours that take the same, and one who hears the answers."""
+def services(company: str) -> tuple[Service, Service]:
+    """A desk that dies of one event, with slower neighbours that take the same, and one who hears the answers.
+
+    In a process that is ALONE, those who stand by do not end before the desk has survived, but for their last chance.
+    """
     desk, hall, survived = Service("desk", owns=[Asked, Answered]), Service("hall"), asyncio.Event()
 
     @desk.setup
@@ -73,7 +78,7 @@ def services() -> tuple[Service, Service]:
 
     @desk.reaction(retry=retry(times=TIMES), concurrency=BYSTANDERS, when=lambda asked: asked.number <= BYSTANDERS)
     async def stand_by(asked: Asked, writes: Writes, context: Context) -> None:
-        if context.attempt <= TIMES:
+        if company == ALONE and context.attempt <= TIMES:
             await survived.wait()
         for _ in range(20_000):
             await asyncio.sleep(0)
@@ -87,15 +92,15 @@ def services() -> tuple[Service, Service]:
 
 
 async def ask(where: Pair | PostgresPair, *events: Asked) -> None:
-    desk, hall = services()
+    desk, hall = services(TOGETHER)
     async with App([desk, hall], **where.urls(), observers=()).connected():
         await asyncio.gather(*(desk.emit(event, id=f"asked-{event.number}") for event in events))
 
 
-async def work(parent: Parent, where: Pair | PostgresPair) -> None:
+async def work(parent: Parent, where: Pair | PostgresPair, company: str) -> None:
     """A process that works until nothing is left to do, or until it meets the poison."""
     broker, store = where.adapters()
-    app = App(services(), broker=broker, store=store, observers=())
+    app = App(services(company), broker=broker, store=store, observers=())
     async with app.running():
         parent.say("running")
         await where.worked_off(app)
@@ -147,19 +152,19 @@ def in_order(where: Pair | PostgresPair, table: str, keys: dict[int, str]) -> di
 def test_what_kills_its_process_is_a_dead_letter_in_the_end(where: Pair | PostgresPair) -> None:
     """One death is not counted; then it dies as often as is declared, and the process after that finishes all."""
     asyncio.run(ask(where, *mixed()))
-    ends = [run(work, where)]
+    ends = [run(work, where, ALONE)]
     while ends[-1] != 0:
         assert len(ends) < 20, ends
-        ends.append(run(work, where))
+        ends.append(run(work, where, ALONE))
     assert ends == [KILLED] * (TIMES + 2) + [0]
     check(where)
 
 
-async def restarted(where: Pair | PostgresPair) -> int:
+async def restarted(where: Pair | PostgresPair, company: str) -> int:
     """Keep one process running until one ends cleanly; how many died."""
     deaths = 0
     while True:
-        async with Forked(work, where) as process:
+        async with Forked(work, where, company) as process:
             if await process.ended() == 0:
                 return deaths
             deaths += 1
@@ -169,7 +174,7 @@ async def restarted(where: Pair | PostgresPair) -> int:
 async def test_processes_that_share_the_work_survive_it_together(where: Pair | PostgresPair) -> None:
     """Three processes, each begun again when it dies: each may die once uncounted, and the end is the same."""
     await ask(where, *mixed())
-    deaths = sum(await asyncio.gather(*(restarted(where) for _ in range(3))))
+    deaths = sum(await asyncio.gather(*(restarted(where, TOGETHER) for _ in range(3))))
     assert TIMES + 2 <= deaths <= TIMES + 1 + 3 * 2
     check(where)
 
@@ -178,7 +183,7 @@ async def test_processes_that_share_the_work_survive_it_together(where: Pair | P
 async def test_redriven_it_kills_again_and_is_a_dead_letter_again(where: Pair | PostgresPair) -> None:
     """The same letter is open again. Deaths are still known, so that each one counts this time."""
     await ask(where, *mixed())
-    await restarted(where)
+    await restarted(where, ALONE)
     store = where.adapters()[1]
     await store.open()
     try:
@@ -187,6 +192,6 @@ async def test_redriven_it_kills_again_and_is_a_dead_letter_again(where: Pair | 
             assert await unit.dead_letters.redrive(letter, letter.at)
     finally:
         await store.close()
-    assert await restarted(where) == TIMES + 1
+    assert await restarted(where, ALONE) == TIMES + 1
     [(attempts, state)] = where.look("SELECT attempts, state FROM minuet_dead_letters")
     assert (attempts, state) == (2 * (TIMES + 1), "open")

@@ -199,5 +199,6 @@ class ConcurrentLane(Lane):
         await asyncio.gather(*self._running, return_exceptions=True)
         if self._ran:
             await self._round()
+        self._give_turn()
         async with self.store.transaction() as unit:
             await unit.parking.give_back(given_back, self.clock.now())

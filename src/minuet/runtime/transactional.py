@@ -150,7 +150,8 @@ class TransactionalLane(Lane):
         """Claim one delivery durably, then run it in its transaction: an attempt that kills the process counts."""
         if not await self._claimed_and_ran(alone=False):
             async with self.alone.taken():
-                await self._claimed_and_ran(alone=True)
+                if not self.stopping:
+                    await self._claimed_and_ran(alone=True)
 
     async def _claimed_and_ran(self, *, alone: bool) -> bool:
         """False: it must be done `alone`, because a process died with what is due."""
