@@ -18,6 +18,9 @@ from minuet.service.context import Writes
 
 MOST_CAUTION = 256
 """After how many turns by themselves, at most, several are tried again behind one mark."""
+MOST_CLAIMED = 16
+"""How many deliveries a careful round claims. Should the process die with them, each is claimed by itself from then on.
+"""
 SLOW_SECONDS = 0.02
 """A round that took longer lets no other lane share its commit the next time."""
 ROUND_SECONDS = 0.25
@@ -34,7 +37,7 @@ class TransactionalLane(Lane):
     _unheard = False
     """Whether a round that claims has failed, of which it is not known whether it was committed."""
     _careful = 0
-    """How many deliveries are still to be claimed one by one before they run, because a process died with some."""
+    """How many deliveries are still to be claimed a few at a time before they run, because a process died with some."""
     _caution = 1
     """How many turns run by themselves after one among several behind a mark was wrong."""
     _alone = 0
@@ -55,8 +58,8 @@ class TransactionalLane(Lane):
         return self.stopping
 
     def be_careful(self, deliveries: int) -> None:
-        """Claim at least so many deliveries one by one, each durably before it runs: one of them may kill this process,
-        and then its attempt counts.
+        """Claim at least so many deliveries durably before they run: one of them may kill this process, and then its
+        attempt counts.
         """
         self._careful = max(self._careful, deliveries)
         self.look()
@@ -147,7 +150,7 @@ class TransactionalLane(Lane):
         recorder.committed()
 
     async def _round_carefully(self) -> None:
-        """Claim one delivery durably, then run it in its transaction: an attempt that kills the process counts."""
+        """Claim a few deliveries durably, then run them in a transaction: an attempt that kills the process counts."""
         if not await self._claimed_and_ran(alone=False):
             async with self.alone.taken():
                 if not self.stopping:
@@ -155,36 +158,44 @@ class TransactionalLane(Lane):
 
     async def _claimed_and_ran(self, *, alone: bool) -> bool:
         """False: it must be done `alone`, because a process died with what is due."""
+        most = 1 if alone or self._suspects else min(self._most, MOST_CLAIMED)
         unheard, self._unheard = self._unheard, True
         async with self.store.transaction() as unit:
             recorder = self._recorder(unit)
             await self.inlet.enter(unit)
             if unheard:
                 await give_back_unheard(self, unit, ())
-            due = await unit.parking.due(self.reactor.id, self.clock.now(), 1, run=False)
+            due = await unit.parking.due(self.reactor.id, self.clock.now(), most, run=False)
             waits = not alone and any(map(killed_before, due))
-            started = [] if waits else await claim(self, unit, recorder, 1)
+            started = [] if waits else await claim(self, unit, recorder, most)
             await recorder.finish()
         recorder.committed()
-        for parked in started:
-            await asyncio.sleep(0)  # on SQLite nothing need pause, and hundreds of rounds would keep all others waiting
-            await self._run_claimed(parked)
-            self._careful = max(self._careful - 1, 0)
+        if started:
+            await asyncio.sleep(0)  # on SQLite nothing need pause, and a hundred rounds would keep all others waiting
+            await self._run_claimed(started)
+            self._careful = max(self._careful - len(started), 0)
         self.may_be_parked = self.may_be_parked or waits or bool(started)
         self._unheard = False
         return not waits
 
-    async def _run_claimed(self, parked: Parked) -> None:
-        """Run what is this process's own, unless it was taken for dead meanwhile."""
+    async def _run_claimed(self, started: Sequence[Parked]) -> None:
+        """Run what is this process's own: all of it, unless this process was taken for dead meanwhile."""
         try:
             async with self.store.transaction(alone=True) as unit:
+                began = asyncio.get_running_loop().time()
                 recorder = self._recorder(unit)
-                if await unit.parking.running([parked.id]):
-                    await self._turn(unit, recorder, parked)
+                ours = await unit.parking.running([parked.id for parked in started])
+                for parked in started:
+                    if parked.id in ours:
+                        await self._turn(unit, recorder, parked)
+                self._most = most_for(self._most, asyncio.get_running_loop().time() - began)
                 await recorder.finish()
         except CommitRefused as refused:
-            self.spoiled[_which(parked)] = refused
+            if len(started) == 1:
+                self.spoiled[_which(started[0])] = refused
+            self._suspects = len(started)
             raise
+        self._suspects = max(self._suspects - 1, 0)
         recorder.committed()
 
     async def abandon(self) -> None:
