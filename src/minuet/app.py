@@ -40,6 +40,7 @@ from minuet.runtime.inlets import InboxInlet, Inlet, JoinedInlet
 from minuet.runtime.lanes import Lane
 from minuet.runtime.observing import Observers
 from minuet.runtime.outlets import JoinedOutlet, OutboxOutlet, Outlet
+from minuet.runtime.presence import Presence
 from minuet.runtime.reactor import Reactor
 from minuet.runtime.relay import Relay
 from minuet.runtime.settling import Settling
@@ -249,6 +250,9 @@ class App:
             groups = {group.name for group in groups_of(consuming, broker.capabilities)}
             self._settling = Settling(lanes.built, groups, store, broker)
             stack.callback(setattr, self, "_settling", None)
+            presence = Presence(store, self.clock, observers, lanes.built)
+            stack.push_async_callback(presence.end)
+            await presence.begin()
             worker.start()
             stack.push_async_callback(worker.stop)
             yield

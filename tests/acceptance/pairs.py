@@ -23,6 +23,10 @@ UNREAD = """
     WHERE EXISTS (SELECT 1 FROM minuet_log l WHERE l.seq > p.position
                   AND l.topic IN (SELECT value FROM json_each(p.topics)))
 """
+PARKED = """
+    SELECT count(*) FROM minuet_parked
+    WHERE settled_at IS NULL AND state <> 'held' AND consumer <> 'processes'
+"""
 
 
 class Pair(NamedTuple):
@@ -61,9 +65,7 @@ class Pair(NamedTuple):
             left = {
                 "unread": broker.execute(UNREAD),
                 "claimed": broker.execute("SELECT count(*) FROM minuet_claims"),
-                "parked": store.execute(
-                    "SELECT count(*) FROM minuet_parked WHERE settled_at IS NULL AND state <> 'held'"
-                ),
+                "parked": store.execute(PARKED),
                 "owed": store.execute("SELECT count(*) FROM minuet_outbox"),
             }
             found = {name: cursor.fetchone()[0] for name, cursor in left.items()}

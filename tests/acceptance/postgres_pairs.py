@@ -12,6 +12,7 @@ import psycopg
 from minuet import App
 from minuet.brokers.postgres import PostgresBroker
 from minuet.stores.postgres import PostgresStore
+from tests.acceptance.pairs import PARKED
 from tests.contract.servers import url_of
 
 POSTGRES, POSTGRES_SEPARATE = "postgres", "postgres_separate"
@@ -25,7 +26,7 @@ NUMBERED = {"minuet_log": "seq", "minuet_outbox": "id", "minuet_parked": "id", "
 AFTER_LAST = "SELECT setval(pg_get_serial_sequence('{0}', '{1}'), max({1})) FROM {0} HAVING max({1}) IS NOT NULL; "
 LEFT = {
     "claimed": "SELECT count(*) FROM minuet_claims",
-    "parked": "SELECT count(*) FROM minuet_parked WHERE settled_at IS NULL AND state <> 'held'",
+    "parked": PARKED,
     "owed": "SELECT count(*) FROM minuet_outbox",
 }
 

@@ -58,7 +58,7 @@ def kept(where: Pair) -> dict[str, int]:
     return {
         "log": len(look(where.broker, "SELECT 1 FROM minuet_log")),
         "inbox": len(where.look("SELECT 1 FROM minuet_inbox")),
-        "parked": len(where.look("SELECT 1 FROM minuet_parked")),
+        "parked": len(where.look("SELECT 1 FROM minuet_parked WHERE consumer <> 'processes'")),
         "letters": len(where.look("SELECT 1 FROM minuet_dead_letters")),
     }
 

@@ -18,6 +18,7 @@ from minuet.instances.reading import read_manifest
 from minuet.ports.broker import Broker
 from minuet.ports.examined import Examined
 from minuet.ports.store import DeadLetterFilter, ParkedFilter, Standing, Store
+from minuet.runtime.presence import PROCESSES
 from minuet.runtime.reading import envelope_of
 
 MOST = 10_000
@@ -227,7 +228,8 @@ async def dead_letters(store: Store, manifest: Manifest) -> AsyncIterator[Examin
 
 async def parked(store: Store, manifest: Manifest, late_seconds: float, now: float) -> AsyncIterator[Examined]:
     """Deliveries that wait in the store for a reaction that does not come."""
-    waiting = await store.parked(ParkedFilter(unsettled=True), MOST)
+    everything = await store.parked(ParkedFilter(unsettled=True), MOST)
+    waiting = [one for one in everything if one.delivery.consumer != PROCESSES]
     lost = strangers(manifest, sorted({one.delivery.consumer for one in waiting}))
     for consumer in lost:
         count = sum(one.delivery.consumer == consumer for one in waiting)

@@ -12,7 +12,11 @@ from minuet.ports.broker import Delivery
 from minuet.ports.observer import Point
 from minuet.ports.store import Parked, Unit
 from minuet.runtime.lanes import Lane
+from minuet.runtime.reactor import Reactor
 from minuet.runtime.recording import Recorder, parked_from
+
+AGAIN_SECONDS = 0.25
+"""How soon a delivery whose last attempt must be made alone is claimed again while it is another's turn."""
 
 
 async def claim(lane: Lane, unit: Unit, recorder: Recorder, room: int) -> list[Parked]:
@@ -22,11 +26,17 @@ async def claim(lane: Lane, unit: Unit, recorder: Recorder, room: int) -> list[P
     reactor = lane.reactor
     busy = await unit.parking.busy(reactor.id)
     due = await unit.parking.due(reactor.id, lane.clock.now(), room, run=True) if busy else []
-    most = 1 if reactor.guarantee == "at_most_once" else reactor.reaction.retry.times + 1
+    most = _attempts(reactor)
     started = [parked for parked in due if parked.attempts <= most]
     for parked in due:
         if parked.attempts > most:
-            await recorder.give_up(parked, None, Reason.PROCESS_DIED, _died(parked))
+            begun = msgspec.structs.replace(parked, attempts=parked.attempts - 1)
+            await recorder.give_up(begun, None, Reason.PROCESS_DIED, _died(begun))
+    last = [parked for parked in started if parked.attempts == most and killed_before(parked)]
+    if last and (left := lane.leaves(last)):
+        started = [parked for parked in started if parked not in left]
+        await unit.parking.give_back(left, lane.clock.now() + AGAIN_SECONDS)
+        lane.may_be_parked = True
     if len(due) == room:
         lane.may_be_parked = True
     else:
@@ -37,6 +47,14 @@ async def claim(lane: Lane, unit: Unit, recorder: Recorder, room: int) -> list[P
     if lane.observes(Point.RECEIVED):
         lane.observe_each(Point.RECEIVED, started)
     return started
+
+
+def killed_before(parked: Parked) -> bool:
+    """Whether a process died with this delivery, which was due and is about to begin: an attempt more has begun than
+    has failed. Of one that was redriven nobody can tell, and it is taken for one.
+    """
+    begun = parked.attempts - 1
+    return begun > len(parked.history) or (begun > 0 and parked.dead_letter is not None)
 
 
 async def give_back_unheard(lane: Lane, unit: Unit, begun: Sequence[Parked]) -> None:
@@ -69,8 +87,18 @@ async def _park(lane: Lane, unit: Unit, taken: Sequence[Delivery], *, busy: bool
     return [msgspec.structs.replace(p, id=number) for p, number in zip(started, numbers, strict=True)]
 
 
+def _attempts(reactor: Reactor) -> int:
+    """How many attempts may begin. In a transaction at least two: a first may have died of another reaction's doing,
+    and has left nothing.
+    """
+    if reactor.guarantee == "at_most_once":
+        return 1
+    return max(reactor.reaction.retry.times + 1, 2 if reactor.transactional else 1)
+
+
 def _died(parked: Parked) -> MinuetError:
+    died = parked.attempts - len(parked.history)
     return MinuetError(
-        f"{parked.attempts - 1} times a process died while it ran this delivery. If the reaction itself kills its "
-        "process (memory, a native library), mend that and redrive; if machines were lost, redrive."
+        f"{died if died > 0 else parked.attempts} times a process died while it ran this delivery. If the reaction "
+        "itself kills its process (memory, a native library), mend that and redrive; if machines were lost, redrive."
     )

@@ -40,6 +40,8 @@ class ConcurrentLane(Lane):
     _abandoning = False
     _suspects = 0
     """How many of what has ended are recorded by themselves, because one among as many had its commit refused."""
+    _last: Parked | None = None
+    """What is granted one more attempt after processes died with it, and has the process's turn to run alone."""
     _unheard = False
     """Whether a round has failed, of which it is not known whether it was committed."""
 
@@ -89,12 +91,29 @@ class ConcurrentLane(Lane):
                 self._suspects = max(len(ran), 1)
             self._ran = ran + self._ran
             self._unheard = True
+            self._give_turn()
             raise
         self._unheard = False
         self._suspects = max(self._suspects - 1, 0)
         recorder.committed()
         for parked in started:
             self._start(parked)
+        self._give_turn()
+
+    def leaves(self, last: Sequence[Parked]) -> Sequence[Parked]:
+        if self._last is not None or not self.alone.try_take():
+            return last
+        self._last = last[0]
+        return last[1:]
+
+    def _give_turn(self) -> None:
+        """The turn to run alone is over once what had it is recorded, or was not begun after all."""
+        if self._last is None:
+            return
+        begun = (*self._running.values(), *(one.parked for one in self._ran))
+        if self._last.id not in {parked.id for parked in begun}:
+            self._last = None
+            self.alone.give()
 
     async def _still_ours(self, unit: Unit, ran: Sequence[Ran]) -> list[Ran]:
         """The fence: what was taken from this process, because it seemed dead, is recorded by who has it now; what was
@@ -180,5 +199,6 @@ class ConcurrentLane(Lane):
         await asyncio.gather(*self._running, return_exceptions=True)
         if self._ran:
             await self._round()
+        self._give_turn()
         async with self.store.transaction() as unit:
             await unit.parking.give_back(given_back, self.clock.now())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 
 from minuet.errors import MinuetError, TransactionLost
 from minuet.policies.retry import Retry
@@ -23,6 +24,39 @@ BATCH = 256
 """How many deliveries share a commit at most."""
 RECOVER = Retry(times=1_000_000, first_seconds=0.05, most_seconds=5.0)
 """How a lane goes on after its transaction failed: a disk full, a database gone."""
+
+
+class Alone:
+    """Whose turn it is, among the lanes of a process, to run what a process died with: should this one die too, it is
+    known of what.
+    """
+
+    def __init__(self) -> None:
+        self._free = asyncio.Event()
+        self._free.set()
+
+    def __repr__(self) -> str:
+        return f"<Alone, {'free' if self._free.is_set() else 'taken'}>"
+
+    def try_take(self) -> bool:
+        """Take the turn if nobody has it."""
+        free = self._free.is_set()
+        self._free.clear()
+        return free
+
+    def give(self) -> None:
+        """The turn is over."""
+        self._free.set()
+
+    @asynccontextmanager
+    async def taken(self) -> AsyncGenerator[None]:
+        """Wait for the turn; it lasts as long as the block."""
+        while not self.try_take():
+            await self._free.wait()
+        try:
+            yield
+        finally:
+            self.give()
 
 
 class Lane(ABC):
@@ -54,6 +88,8 @@ class Lane(ABC):
         """What took back the transaction that its neighbours shared: it has failed, and is not run again for that."""
         self.may_be_parked = True
         """Whether the store may hold something parked that this lane has not looked at."""
+        self.alone = Alone()
+        """Shared by the lanes of a process, once they know of each other."""
         self.moves = 0
         """Raised when a round begins and when it ends, so that it is odd inside one."""
 
@@ -108,6 +144,10 @@ class Lane(ABC):
                     if self._stopping:
                         raise
                     await asyncio.sleep(RECOVER.delay(failures + 1, self.chance.random()) or 0.0)
+
+    def leaves(self, last: Sequence[Parked]) -> Sequence[Parked]:  # noqa: ARG002  # who runs them otherwise
+        """Those of the claimed, each granted one more attempt after processes died with it, that must wait a moment."""
+        return ()
 
     def observes(self, point: Point) -> bool:
         """Whether anybody wants to be told of this point."""

@@ -10,7 +10,7 @@ from minuet.errors import CommitRefused, TransactionLost
 from minuet.ports.broker import Delivery, Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
-from minuet.runtime.claiming import claim, give_back_unheard
+from minuet.runtime.claiming import claim, give_back_unheard, killed_before
 from minuet.runtime.lanes import BATCH, Lane, failure
 from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import Recorder, parked_from
@@ -18,6 +18,9 @@ from minuet.service.context import Writes
 
 MOST_CAUTION = 256
 """After how many turns by themselves, at most, several are tried again behind one mark."""
+MOST_CLAIMED = 16
+"""How many deliveries a careful round claims. Should the process die with them, each is claimed by itself from then on.
+"""
 SLOW_SECONDS = 0.02
 """A round that took longer lets no other lane share its commit the next time."""
 ROUND_SECONDS = 0.25
@@ -32,7 +35,9 @@ class TransactionalLane(Lane):
     _most = 1
     """How many deliveries the next round takes: one at first, when nobody knows how long it takes."""
     _unheard = False
-    """Whether a round at most once has failed, of which it is not known whether it was committed."""
+    """Whether a round that claims has failed, of which it is not known whether it was committed."""
+    _careful = 0
+    """How many deliveries are still to be claimed a few at a time before they run, because a process died with some."""
     _caution = 1
     """How many turns run by themselves after one among several behind a mark was wrong."""
     _alone = 0
@@ -52,6 +57,13 @@ class TransactionalLane(Lane):
     def _finished(self) -> bool:
         return self.stopping
 
+    def be_careful(self, deliveries: int) -> None:
+        """Claim at least so many deliveries durably before they run: one of them may kill this process, and then its
+        attempt counts.
+        """
+        self._careful = max(self._careful, deliveries)
+        self.look()
+
     async def _has_work(self) -> bool:
         return bool(self._interrupted) or (self._unheard and not self.stopping) or await super()._has_work()
 
@@ -63,6 +75,9 @@ class TransactionalLane(Lane):
                 self._unheard = True
                 raise
             self._unheard = False
+            return
+        if self._careful or self._unheard:
+            await self._round_carefully()
             return
         subjects = list[Delivery | Parked]()
         try:
@@ -86,7 +101,9 @@ class TransactionalLane(Lane):
             # Asked afterwards: what the inbox knows because another process was quicker may be parked since then.
             busy = await unit.parking.busy(self.reactor.id)
             asked = busy and not (taken and self._suspects)
-            due = await unit.parking.due(self.reactor.id, self.clock.now(), most, run=False) if asked else ()
+            due = await unit.parking.due(self.reactor.id, self.clock.now(), most, run=False) if asked else []
+            if any(map(killed_before, due)):
+                self._careful, due = max(self._careful, len(due)), []
             subjects += [*due, *taken]
             if self.observes(Point.RECEIVED):
                 self.observe_each(Point.RECEIVED, [*due, *taken])
@@ -131,6 +148,62 @@ class TransactionalLane(Lane):
             self._interrupted = [(parked, error) for parked in started]
             raise
         recorder.committed()
+
+    async def _round_carefully(self) -> None:
+        """Claim a few deliveries durably, then run them in a transaction: an attempt that kills the process counts."""
+        if not await self._claimed_and_ran(alone=False):
+            async with self.alone.taken():
+                if not self.stopping:
+                    await self._claimed_and_ran(alone=True)
+
+    async def _claimed_and_ran(self, *, alone: bool) -> bool:
+        """False: it must be done `alone`, because a process died with what is due."""
+        most = 1 if alone or self._suspects else min(self._most, MOST_CLAIMED)
+        unheard, self._unheard = self._unheard, True
+        async with self.store.transaction() as unit:
+            recorder = self._recorder(unit)
+            await self.inlet.enter(unit)
+            if unheard:
+                await give_back_unheard(self, unit, ())
+            due = await unit.parking.due(self.reactor.id, self.clock.now(), most, run=False)
+            waits = not alone and any(map(killed_before, due))
+            started = [] if waits else await claim(self, unit, recorder, most)
+            await recorder.finish()
+        recorder.committed()
+        if started:
+            await asyncio.sleep(0)  # on SQLite nothing need pause, and a hundred rounds would keep all others waiting
+            await self._run_claimed(started)
+            self._careful = max(self._careful - len(started), 0)
+        self.may_be_parked = self.may_be_parked or waits or bool(started)
+        self._unheard = False
+        return not waits
+
+    async def _run_claimed(self, started: Sequence[Parked]) -> None:
+        """Run what is this process's own: all of it, unless this process was taken for dead meanwhile."""
+        try:
+            async with self.store.transaction(alone=True) as unit:
+                began = asyncio.get_running_loop().time()
+                recorder = self._recorder(unit)
+                ours = await unit.parking.running([parked.id for parked in started])
+                for parked in started:
+                    if parked.id in ours:
+                        await self._turn(unit, recorder, parked)
+                self._most = most_for(self._most, asyncio.get_running_loop().time() - began)
+                await recorder.finish()
+        except CommitRefused as refused:
+            if len(started) == 1:
+                self.spoiled[_which(started[0])] = refused
+            self._suspects = len(started)
+            raise
+        self._suspects = max(self._suspects - 1, 0)
+        recorder.committed()
+
+    async def abandon(self) -> None:
+        """Give back what a careful round claimed and, interrupted, neither ran to its end nor recorded."""
+        if self._unheard and self.reactor.guarantee != "at_most_once":
+            async with self.store.transaction() as unit:
+                await give_back_unheard(self, unit, ())
+            self._unheard = False
 
     async def _clear_up(self, unit: Unit, recorder: Recorder) -> None:
         """After a failed round: what has begun and is not recorded is given up, what has not begun may begin."""

@@ -10,6 +10,7 @@ from minuet.runtime.feed import Feed
 from minuet.runtime.housekeeping import Housekeeping
 from minuet.runtime.lanes import Lane
 from minuet.runtime.relay import Relay
+from minuet.runtime.transactional import TransactionalLane
 
 
 class Worker:
@@ -64,6 +65,7 @@ class Worker:
         if self._lane_tasks:
             _, late = await asyncio.wait(self._lane_tasks, timeout=self._stop_seconds)
             await self._give_back(late)
+            await self._give_back_claimed()
         for feed in self._feeds:
             feed.stop()
         if self._relay is not None:
@@ -75,6 +77,15 @@ class Worker:
                 task.cancel()
         everything = [*self._chores, *self._lane_tasks, *last]
         await asyncio.gather(*everything, return_exceptions=True)
+
+    async def _give_back_claimed(self) -> None:
+        """What careful rounds had claimed when they were ended, by us or by an error."""
+        claimed = (
+            lane.abandon()
+            for lane, task in zip(self._lanes, self._lane_tasks, strict=True)
+            if task.done() and isinstance(lane, TransactionalLane)
+        )
+        await asyncio.gather(*claimed, return_exceptions=True)
 
     async def _give_back(self, late: set[asyncio.Task[None]]) -> None:
         """End lanes that take too long. One whose sync reaction has the transaction in a thread is not among them: its
