@@ -74,9 +74,24 @@ def test_a_second_fetch_of_the_same_record_is_dropped() -> None:
     assert [partition.fetched(offset) for offset in (2, 3, 4, 3, 5)] == [False, True, True, False, True]
 
 
-def test_a_partition_that_begins_anew_is_read_from_there() -> None:
-    """After its beginning has moved, in either direction, records come as they are now."""
-    partition = assigned(100, "")
-    partition.restart()
-    assert partition.fetched(0)
-    assert partition.commit() == (0, "")
+def test_what_holds_nothing_is_done_once_it_is_passed() -> None:
+    """Offsets between records and before the end of a partition are done, whatever before them is open."""
+    partition = assigned(3, "")
+    assert [partition.fetched(offset) for offset in (3, 6)] == [True, True]
+    assert acknowledged_in(*partition.commit()) == {4, 5}
+    assert partition.pass_to(9)
+    assert not partition.pass_to(9)
+    assert acknowledged_in(*partition.commit()) == {4, 5, 7, 8}
+    partition.acknowledge(3)
+    assert acknowledged_in(*partition.commit()) == {7, 8}
+    partition.acknowledge(6)
+    assert partition.commit() == (9, "")
+
+
+def test_an_end_that_was_passed_before_says_nothing() -> None:
+    """The end of a partition never brings back what is before it, nor makes anything of what is open."""
+    partition = assigned(3, "")
+    partition.fetched(3)
+    assert not partition.pass_to(4)
+    assert not partition.pass_to(2)
+    assert partition.commit() == (3, "")

@@ -231,9 +231,9 @@ class Cluster:
             (each.topic, each.partition): each for each in future.result(ANSWER_SECONDS).topic_partitions or ()
         }
         ends = self._offsets(partitions, LATEST)
-        fresh = [each for each in partitions if committed[each.topic, each.partition].offset < 0]
-        starts = self._offsets(fresh, EARLIEST) if fresh else {}
-        return sum(_left(committed[where], starts.get(where, 0), end) for where, end in ends.items())
+        open_ends = [TopicPartition(*where) for where, end in ends.items() if committed[where].offset < end]
+        starts = self._offsets(open_ends, EARLIEST) if open_ends else {}
+        return sum(_left(committed[where], start, ends[where]) for where, start in starts.items())
 
     def _offsets(self, partitions: Sequence[TopicPartition], which: OffsetSpec) -> dict[tuple[str, int], int]:
         asked = self._admin.list_offsets(
@@ -292,8 +292,7 @@ def _copies(topic: TopicMetadata) -> int:
 
 
 def _left(committed: TopicPartition, start: int, end: int) -> int:
-    """How many messages of a partition are not done."""
-    if committed.offset < 0:
-        return max(0, end - start)
-    beyond = sum(1 for offset in acknowledged_in(committed.offset, committed.metadata) if offset < end)
-    return max(0, end - committed.offset - beyond)
+    """How many offsets of a partition are not done: its messages, and what a reader has yet to find to be none."""
+    begin = max(committed.offset, start)
+    beyond = sum(1 for offset in acknowledged_in(committed.offset, committed.metadata) if begin <= offset < end)
+    return max(0, end - begin - beyond)

@@ -6,7 +6,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
+from typing import NamedTuple
 
+from confluent_kafka import OFFSET_INVALID
 from confluent_kafka import Message as Record
 
 from minuet.brokers.kafka.offsets import MOST_BITS, PartitionOffsets
@@ -24,6 +26,13 @@ _OFFSET = (1 << _SLOT) - 1
 _token_of = attrgetter("token")
 
 
+class End(NamedTuple):
+    """Everything of a partition that is before this offset was fetched, as far as there is anything for a consumer."""
+
+    where: Where
+    offset: int
+
+
 class Intake:
     """Shared by the event loop and the thread that fetches; all of it is behind `lock`.
 
@@ -37,12 +46,13 @@ class Intake:
         self.lock = threading.Condition()
         """Notified when there is room again, and when a partition that is to leave may have nothing held any more."""
         self.dirty: set[PartitionOffsets] = set()
-        """Of which something was acknowledged since it was committed."""
+        """Of which something was done since it was committed."""
         self.assigned: dict[Where, PartitionOffsets] = {}
         self._slots: dict[int, PartitionOffsets] = {}
         self._last_slot = 0
         self._epoch = 0
-        self._raw: deque[tuple[int, list[Record]]] = deque()
+        self._raw: deque[tuple[int, list[Record] | End]] = deque()
+        """What was fetched and who receives has not looked at, each with its epoch; ends among records, in order."""
         self._ready: deque[Delivery] = deque()
         self._raw_count = self._waiting_bytes = 0
         self._awaited = False
@@ -82,13 +92,20 @@ class Intake:
         ready, topics, assigned = self._ready, self._topics, self.assigned
         while self._raw and (busy is not None or len(ready) < limit):
             epoch, records = self._raw.popleft()
+            if isinstance(records, End):
+                self._pass(records, epoch)
+                continue
             self._raw_count -= len(records)
             for record in records:
                 there, offset = record.topic() or "", record.offset() or 0
                 partition = assigned.get((there, record.partition() or 0))
-                # Fetched for an assignment that has ended, or done before this one began.
-                if partition is None or partition.since > epoch or partition.leaving or not partition.fetched(offset):
-                    self._waiting_bytes -= len(record)
+                if partition is None or partition.since > epoch or partition.leaving:
+                    self._waiting_bytes -= len(record)  # fetched for an assignment that has ended
+                    continue
+                if offset > partition.next:
+                    self.dirty.add(partition)
+                if not partition.fetched(offset):
+                    self._waiting_bytes -= len(record)  # done before this assignment began
                     continue
                 event_id, source, headers = read_headers(record.headers())  # type: ignore[arg-type]  # a list always
                 key, body = record.key(), record.value()
@@ -98,6 +115,13 @@ class Intake:
                         b"" if body is None else body, partition.slot << _SLOT | offset,
                     )
                 )  # fmt: skip
+
+    def _pass(self, end: End, epoch: int) -> None:
+        partition = self.assigned.get(end.where)
+        if partition is None or partition.since > epoch or partition.leaving:
+            return
+        if partition.pass_to(end.offset):
+            self.dirty.add(partition)
 
     def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
         """These are done. What is of a partition that is another's by now is left to that one."""
@@ -144,6 +168,13 @@ class Intake:
             awaited, self._awaited = self._awaited, False
         return awaited
 
+    def ended(self, where: Where, offset: int) -> bool:
+        """This partition was fetched up to its end. Returns whether somebody waits, who is to look at it."""
+        with self.lock:
+            self._raw.append((self._epoch, End(where, offset)))
+            awaited, self._awaited = self._awaited, False
+        return awaited
+
     def assign(self, where: Where, offset: int, metadata: str | None) -> PartitionOffsets:
         """This partition is ours, and goes on where its group's last commit says."""
         with self.lock:
@@ -155,10 +186,11 @@ class Intake:
         return partition
 
     def restart(self, where: Where) -> None:
-        """This partition is read from its beginning, wherever that is now."""
+        """This partition has other records than before: nothing that was fetched of it counts any more."""
         with self.lock:
             if where in self.assigned:
-                self.assigned[where].restart()
+                self.drop([where])
+                self.dirty.add(self.assign(where, OFFSET_INVALID, None))
 
     def leave(self, wheres: Iterable[Where]) -> None:
         """Hand nothing more out of these, because they are to be somebody else's."""

@@ -119,6 +119,7 @@ class Member:
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",
+            "enable.partition.eof": True,
             "isolation.level": "read_committed",
             "error_cb": self._on_error,
             "on_commit": self._on_commit,
@@ -166,12 +167,17 @@ class Member:
                     consumer.pause([TopicPartition(*where)])
 
     def _arrived(self, consumer: Consumer, records: list[Record]) -> None:
-        right = [record for record in records if record.error() is None]
-        if len(right) != len(records):
-            for record in records:
-                if (error := record.error()) is not None:
-                    self._on_record_error(consumer, record, error)
-        if right and self.intake.arrived(right):
+        """Hand these on in their order, and what the library says between them too."""
+        begin = 0
+        for place, record in enumerate(records):
+            if (error := record.error()) is not None:
+                self._fetched(records[begin:place])
+                self._on_record_error(consumer, record, error)
+                begin = place + 1
+        self._fetched(records[begin:])
+
+    def _fetched(self, records: list[Record]) -> None:
+        if records and self.intake.arrived(records):
             self._tell(self._wake)
 
     # -- commits
@@ -244,6 +250,17 @@ class Member:
         self._stopping = True
         consumer.close()
 
+    def _begin_again(self, consumer: Consumer, where: Where, position: int) -> None:
+        """Read a partition from its beginning, because there is nothing at its position."""
+        beginning, _ = consumer.get_watermark_offsets(TopicPartition(*where), timeout=COMMITTED_SECONDS)
+        if position >= beginning:  # not forgotten: other records stand where those stood that were fetched
+            self.intake.restart(where)
+        # The library has stopped this partition and does not seek in it.
+        consumer.incremental_unassign([TopicPartition(*where)])
+        consumer.incremental_assign([TopicPartition(*where, OFFSET_BEGINNING)])
+        paused = self._all_paused or where in self._held_back
+        (consumer.pause if paused else consumer.resume)([TopicPartition(*where)])
+
     # -- errors
 
     def _fail(self, why: str) -> None:
@@ -261,14 +278,16 @@ class Member:
 
     def _on_record_error(self, consumer: Consumer, record: Record, error: KafkaError) -> None:
         topic, partition = record.topic() or "", record.partition() or 0
-        if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  # so it names it
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # so it names it
+            if self.intake.ended((topic, partition), record.offset() or 0):
+                self._tell(self._wake)
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  # so it names it
             logger.error(
                 "%s reads %s/%d from its beginning: what it had yet to read is not there any more (%s). Kafka's "
                 "retention has forgotten it, or the topic was made anew",
                 self._group.name, topic, partition, said(error),
             )  # fmt: skip
-            self.intake.restart((topic, partition))
-            consumer.seek(TopicPartition(topic, partition, OFFSET_BEGINNING))
+            self._begin_again(consumer, (topic, partition), record.offset() or 0)
         elif error.code() in MISSING:
             self._fail(f"the topic {topic} does not exist. Provision it, with `minuet run --provision`")
         elif error.fatal() or error.code() in HOPELESS:

@@ -2,6 +2,8 @@
 
 Kafka keeps one offset for a group and partition: everything before it is done. What is done beyond it stands in the
 metadata of that commit as a bitmap, so that nothing that was acknowledged comes again, whoever has the partition next.
+Offsets that hold nothing for a consumer (ends of transactions, what was aborted, what compaction took away) are done
+once the partition is read beyond them, by a record or by its end.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ class PartitionOffsets:
         self._done: set[int] = set()
         """Acknowledged before this assignment, and not fetched in it yet."""
         self._top = -1
-        """The last offset that is acknowledged."""
+        """The last offset that is acknowledged, or holds nothing."""
 
     def __repr__(self) -> str:
         return f"<PartitionOffsets {self.topic}/{self.number} at {self.next}, {len(self.open)} open>"
@@ -57,22 +59,25 @@ class PartitionOffsets:
         self._done = acknowledged_in(offset, metadata)
         self._top = max(self._done, default=-1)
 
-    def restart(self) -> None:
-        """Go on at the beginning of the partition, wherever that is now; offsets begin anew."""
-        self.next = 0
-        self._done.clear()
-        self._top = -1
-        self.open.clear()
-
     def fetched(self, offset: int) -> bool:
         """The next record is here. Returns whether it is to be handled: not when it was before."""
         if offset < self.next:
             return False
+        if offset > self.next:
+            self.pass_to(offset)
         self.next = offset + 1
         if self._done and offset in self._done:
             self._done.discard(offset)
             return False
         self.open[offset] = None
+        return True
+
+    def pass_to(self, offset: int) -> bool:
+        """What is before this offset and was not fetched holds nothing. Returns whether there is any of it."""
+        if offset <= self.next:
+            return False
+        self.next = offset
+        self._top = max(self._top, offset - 1)
         return True
 
     def acknowledge(self, offset: int) -> None:
@@ -94,6 +99,7 @@ class PartitionOffsets:
     def commit(self) -> tuple[int, str]:
         """The offset and the metadata that say what is done."""
         watermark = self.watermark
+        self._done = {offset for offset in self._done if offset >= self.next}
         bits = min(self._top - watermark + 1, MOST_BITS)
         if bits <= 0:
             return watermark, ""
@@ -106,7 +112,7 @@ class PartitionOffsets:
             octets[place >> 3] &= ~(1 << (place & 7))
         for offset in self._done:
             place = offset - watermark
-            if 0 <= place < bits:
+            if place < bits:
                 octets[place >> 3] |= 1 << (place & 7)
         return watermark, MARK + b64encode(bytes(octets[: (bits + 7) // 8])).decode()
 

@@ -19,9 +19,9 @@ PROTOCOLS = ("classic", "consumer")
 OWNED = frozenset(
     (
         "acks", "auto.offset.reset", "bootstrap.servers", "delivery.report.only.error", "enable.auto.commit",
-        "enable.auto.offset.store", "enable.idempotence", "group.id", "group.instance.id", "isolation.level",
-        "message.timeout.ms", "partition.assignment.strategy", "partitioner", "request.required.acks",
-        "transactional.id",
+        "enable.auto.offset.store", "enable.idempotence", "enable.partition.eof", "group.id", "group.instance.id",
+        "isolation.level", "message.timeout.ms", "partition.assignment.strategy", "partitioner",
+        "request.required.acks", "transactional.id",
     )
 )  # fmt: skip
 """What minuet's promises stand on, and no URL changes."""
