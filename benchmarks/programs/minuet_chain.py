@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.programs.feeding import IN_FLIGHT, Flight
 from benchmarks.programs.measurement import answer, asked
-from benchmarks.programs.minuet_services import Chain, app_on, requested, run
+from benchmarks.programs.minuet_services import Chain, app_on, at_work, requested, run
 from benchmarks.programs.order import FILE, check_state, create
 
 LOOK_S = 0.001
@@ -34,7 +34,7 @@ async def workflows_per_s(file: Path, workflows: int, *, awaiting: bool) -> floa
     """Feed the chain and time it."""
     flight = Flight(IN_FLIGHT)
     chain = Chain(flight.landed, awaiting=awaiting)
-    async with app_on(file, chain.services).running():
+    async with at_work(app_on(file, chain.services)):
         started = time.perf_counter()
         await flight.feed(lambda order: chain.orders.emit(requested(order)), workflows)
         await committed(file, workflows)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from benchmarks.programs.measurement import answer, asked, percentile
-from benchmarks.programs.minuet_services import Chain, CustomerTold, app_on, requested, run
+from benchmarks.programs.minuet_services import Chain, CustomerTold, app_on, at_work, requested, run
 from benchmarks.programs.order import FILE, INSERT, SERVICES, Order, check_state, connect, create, order
 from minuet import Service
 
@@ -49,7 +49,7 @@ async def by_turns(file: Path, bare: sqlite3.Connection, workflows: int) -> tupl
 
     hops: list[float] = []
     commits: list[float] = []
-    async with app_on(file, [*chain.services, watcher]).running():
+    async with at_work(app_on(file, [*chain.services, watcher])):
         for number in range(WARM + workflows):
             placed = order(number)
             started = time.perf_counter()

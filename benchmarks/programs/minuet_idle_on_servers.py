@@ -10,7 +10,7 @@ import time
 from benchmarks.programs import in_postgres
 from benchmarks.programs.idling import REST_S, WARM
 from benchmarks.programs.measurement import answer, asked, percentile, server
-from benchmarks.programs.minuet_services import Chain, CustomerTold, app_at, requested, run
+from benchmarks.programs.minuet_services import Chain, CustomerTold, app_at, at_work, requested, run
 from benchmarks.programs.order import SERVICES, order
 from minuet import Service
 
@@ -30,7 +30,7 @@ async def hops_us(broker: str, workflows: int) -> list[float]:
         ended.put_nowait((told.order_id, time.perf_counter()))
 
     hops: list[float] = []
-    async with app_at(server(broker), server("postgres"), [*chain.services, watcher]).running():
+    async with at_work(app_at(server(broker), server("postgres"), [*chain.services, watcher])):
         for number in range(WARM + workflows):
             placed = order(number)
             started = time.perf_counter()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.programs.feeding import IN_FLIGHT, Flight
 from benchmarks.programs.measurement import answer, asked
-from benchmarks.programs.minuet_services import Chain, app_on, requested, run
+from benchmarks.programs.minuet_services import Chain, app_on, at_work, requested, run
 from benchmarks.programs.order import FILE, INSERT, Order, check_state, create
 
 SLICES = 10
@@ -71,7 +71,7 @@ async def slices(file: Path, workflows: int) -> dict[str, float]:
     async def send(placed: Order) -> None:
         await chain.orders.emit(requested(placed))
 
-    async with app_on(file, chain.services, retention=RETENTION).running():
+    async with at_work(app_on(file, chain.services, retention=RETENTION)):
         await flight.feed(send, RING)
         watch = Watch(each, file)
         await flight.feed(send, each * SLICES, ring=RING)

@@ -14,7 +14,7 @@ import psycopg
 from benchmarks.programs import in_postgres
 from benchmarks.programs.feeding import WARM, Flight
 from benchmarks.programs.measurement import answer, asked, server
-from benchmarks.programs.minuet_services import Chain, app_at, requested, run
+from benchmarks.programs.minuet_services import Chain, app_at, at_work, requested, run
 from benchmarks.programs.order import Order
 
 LOOK_S = 0.002
@@ -34,7 +34,7 @@ async def workflows_per_s(broker: str, workflows: int) -> float:
     """Feed the chain and time it."""
     flight = Flight()
     chain = Chain(flight.landed)
-    async with app_at(server(broker), server("postgres"), chain.services).running():
+    async with at_work(app_at(server(broker), server("postgres"), chain.services)):
 
         async def send(placed: Order) -> None:
             await chain.orders.emit(requested(placed))

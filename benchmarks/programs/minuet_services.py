@@ -1,7 +1,8 @@
 """The reference work on minuet: six events, five services in a chain, one SQLite file as broker and store."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -11,6 +12,7 @@ from msgspec.structs import astuple
 
 from benchmarks.programs.order import INSERT, Order
 from minuet import App, Event, Service, Transaction, Workflow, Writes
+from minuet.runtime.garbage import collect_seldom
 
 T = TypeVar("T")
 
@@ -207,6 +209,14 @@ def app_at(broker: str, store: str, services: list[Service], *, retention: str |
     if retention is None:
         return App(services, workflows=[flow], broker=broker, store=store)
     return App(services, workflows=[flow], broker=broker, store=store, retention=retention)
+
+
+@asynccontextmanager
+async def at_work(app: App) -> AsyncGenerator[None]:
+    """Run an application as a process of `minuet run` does, which does nothing else."""
+    async with app.running():
+        collect_seldom()
+        yield
 
 
 def run(measuring: Coroutine[Any, Any, T]) -> T:

@@ -21,6 +21,7 @@ from minuet.cli.supervisor import LINE, Supervisor, leave_at_once, on_signals
 from minuet.config import named
 from minuet.errors import BrokerUnavailable, MinuetError, PreparationFailed, StartupError, StoreUnavailable
 from minuet.ports.broker import Change
+from minuet.runtime.garbage import collect_seldom
 from minuet.runtime.starting import listed
 from minuet.runtime.stopping import Stop
 from minuet.runtime.system import end_process_after
@@ -138,6 +139,7 @@ async def work(app: App, services: Sequence[str] | None, say: Say, *, drain: boo
     fields = {"services": names, "broker": named(app.broker), "store": named(app.store), "pid": os.getpid()}
     async with stop, app.running(chosen, starting=SaidStart(say, named(app.broker))):
         stop.has_begun()
+        collect_seldom()
         say("started", f"{', '.join(names)} on {where}, process {os.getpid()}.", **fields)
         if line is not None:
             line.send(b"+")
