@@ -1,6 +1,7 @@
 """`minuet run --drain` on brokers elsewhere: it works off what is there, whatever of it is where, and then stops."""
 
 import asyncio
+import json
 import os
 import subprocess
 import uuid
@@ -82,6 +83,13 @@ class Shop:
         """What was paid by a drain, which ended well."""
         return paid(minuet("run", "shop:app", "--drain", *more, cwd=self.folder).stdout)
 
+    def standing(self) -> str:
+        """What doctor says of the broker's place for payments."""
+        report = json.loads(minuet("doctor", "shop:app", "--json", cwd=self.folder, status=None).stdout)
+        told = [one["found"] for one in report["findings"]]
+        [found] = [one for one in told if one.startswith("payments ") and "messages" in one]
+        return found
+
 
 def paid(stdout: str) -> list[str]:
     """In no order: nothing but a key is ordered."""
@@ -127,3 +135,11 @@ def test_a_drain_on_a_server_does_not_end_while_anything_is_under_way(shop: Shop
     assert drain.returncode == 0, f"{said}{stdout}{stderr}"
     assert paid(stdout) == ["late", "slow"]
     assert shop.drain() == []
+
+
+def test_doctor_says_how_far_behind_a_service_is(shop: Shop) -> None:
+    """What waits for it before a drain, and that nothing does after it."""
+    shop.place("one", "two")
+    assert " 2 messages" in shop.standing()
+    shop.drain()
+    assert " 0 messages" in shop.standing()

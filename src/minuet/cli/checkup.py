@@ -105,11 +105,15 @@ def composition(app: App) -> Iterator[Examined]:
 async def reached(place: Place, stack: AsyncExitStack) -> Broker | Examined:
     """The broker, open until the stack is closed; or what is found instead."""
     try:
-        return await stack.enter_async_context(opened_broker(place))
+        broker = await stack.enter_async_context(opened_broker(place))
+        if place.app is not None and broker.capabilities.provisioned == "on_request":
+            # It looks at the groups that it was told of.
+            await broker.plan(groups_of(place.app.services, broker.capabilities))
     except BrokerUnavailable as error:
         return Examined(subject="broker.opens", well=False, found=str(error))
     except NeverUsed as error:
         return Examined(subject="broker.opens", well=False if place.app is None else None, found=str(error))
+    return broker
 
 
 async def topology(place: Place) -> AsyncIterator[Examined]:
