@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -142,7 +143,8 @@ async def work(app: App, services: Sequence[str] | None, say: Say, *, drain: boo
         collect_seldom()
         say("started", f"{', '.join(names)} on {where}, process {os.getpid()}.", **fields)
         if line is not None:
-            line.send(b"+")
+            with contextlib.suppress(BrokenPipeError):  # it is gone, and the line says so
+                line.send(b"+")
         await (drained(app, stop.asked) if drain else stop.asked.wait())
         say("stopping", f"Process {os.getpid()} finishes what is begun.", pid=os.getpid())
     say("stopped", f"Process {os.getpid()} has stopped.", pid=os.getpid())
