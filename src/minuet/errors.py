@@ -62,6 +62,23 @@ class BrokerUnavailable(MinuetError):
     """A broker that cannot be reached or used now; trying again may help."""
 
 
+class MessagesRefused(MinuetError):
+    """A broker would not take some messages of a batch; what it took of the others need not be published again.
+
+    `refused` and `taken` are places in the batch, counted from 0 and in order. What is in neither was not tried: it
+    stands behind a refused one of its key, or the broker was too slow for all of it.
+    """
+
+    def __init__(self, message: str, refused: tuple[int, ...], taken: tuple[int, ...]) -> None:
+        super().__init__(message, refused, taken)
+        self.message = message
+        self.refused = refused
+        self.taken = taken
+
+    def __str__(self) -> str:
+        return self.message
+
+
 class BrokerClosed(MinuetError):
     """A subscription that was closed was asked for more."""
 

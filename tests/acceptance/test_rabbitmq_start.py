@@ -13,7 +13,7 @@ from minuet.brokers.rabbitmq import RabbitBroker
 from minuet.brokers.rabbitmq.address import Address
 from minuet.brokers.rabbitmq.aside import MOST_HELD, aside_of
 from minuet.brokers.rabbitmq.connection import Connection
-from minuet.errors import BrokerUnavailable, NeverUsed, StartupError
+from minuet.errors import BrokerUnavailable, MessagesRefused, NeverUsed, StartupError
 from minuet.ports.broker import Group, Message
 from tests.contract.rabbitmq_places import forget
 from tests.contract.servers import needs, url_of
@@ -250,7 +250,7 @@ class TestOnTheServer:
             await channel.ask(
                 commands.Exchange.Delete(exchange=f"{broker._address.exchange}.shop"), commands.Exchange.DeleteOk
             )
-            with pytest.raises(BrokerUnavailable, match=r"no queue for Sold \(read by shop\)"):
+            with pytest.raises(MessagesRefused, match=r"no queue for Sold \(read by shop\)"):
                 await broker.publish([Message("Sold", "k", "i", "/s", None, b"{}")])
             assert await broker.plan([group]) != []
             await connection.close()

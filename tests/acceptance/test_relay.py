@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from minuet.errors import MessagesRefused
 from minuet.ports.broker import Message
 from minuet.ports.observer import Point
 from minuet.runtime.housekeeping import Housekeeping
 from minuet.runtime.observing import Observers
-from minuet.runtime.relay import Relay
+from minuet.runtime.relay import MOST_BEHIND, MOST_REFUSED, Relay
 from minuet.runtime.system import SystemClock
 from minuet.testing.signals import Signals
 from tests.acceptance.forked import Forked, Parent
@@ -70,35 +71,93 @@ async def test_a_relay_that_stood_still_touches_nothing_that_another_holds_now(w
 
 
 class Refusing:
-    """A broker of which one topic is dead."""
+    """A broker of which some topics are dead."""
 
     def __init__(self, broker) -> None:
         self._broker = broker
-        self.dead = "Dead"
+        self.dead = {"Dead", "Deaf", "Dumb"}
 
     async def publish(self, messages) -> None:
-        if any(each.topic == self.dead for each in messages):
+        if any(each.topic in self.dead for each in messages):
             raise ValueError("no such topic")
         await self._broker.publish(messages)
 
 
-async def test_a_dead_topic_holds_up_itself_alone(where) -> None:
-    """Hundreds of its messages, of as many keys, are older than another's and owed: the other's go out at once, and its
-    own in order when it is alive again.
+@pytest.mark.parametrize("keys", [600, 3, 1])
+async def test_a_dead_topic_holds_up_itself_alone(where, keys: int) -> None:
+    """Hundreds of its messages, of as many keys or of few, are older than another's and owed: the other's go out at
+    once, and its own in order when it is alive again.
     """
     signals = Signals()
     async with opened(where) as (broker, store):
-        dead = [Message("Dead", f"key {n}", f"Dead-{n}", "test", {}, b"{}") for n in range(600)]
+        dead = [Message("Dead", f"key {n % keys}", f"Dead-{n}", "test", {}, b"{}") for n in range(600)]
         await owe(store, *dead, *(message("Alive", number) for number in range(20)))
         refusing = Refusing(broker)
         async with relaying(store, refusing, signals):
             await signals.reached(Point.PUBLISHED, topic="Alive", count=20)
             assert [row.message.topic for row in await store.owed()].count("Dead") == 600
-            refusing.dead = ""
+            refusing.dead.clear()
             await signals.reached(Point.PUBLISHED, topic="Dead", count=600)
     assert where.logged_ids("Alive") == [f"Alive-{number}" for number in range(20)]
-    assert where.logged_ids("Dead") == [each.id for each in dead]
-    assert any("refused as a whole" in place for place, _ in signals.troubles)
+    logged = where.logged_ids("Dead")
+    for key in range(keys):
+        assert [each for each in logged if int(each[5:]) % keys == key] == [each.id for each in dead[key::keys]]
+    assert keys < 600 or any("refused as a whole" in place for place, _ in signals.troubles)
+
+
+async def test_topics_of_which_none_has_too_many_do_not_hold_up_another_together(where) -> None:
+    """A key of each of a few topics is refused, with more behind them together than are claimed at once."""
+    signals = Signals()
+    async with opened(where) as (broker, store):
+        refusing = Refusing(broker)
+        await owe(store, *(message(topic, number) for topic in sorted(refusing.dead) for number in range(MOST_BEHIND)))
+        await owe(store, *(message("Alive", number) for number in range(20)))
+        async with relaying(store, refusing, signals):
+            await signals.reached(Point.PUBLISHED, topic="Alive", count=20)
+            refusing.dead.clear()
+            await signals.reached(Point.PUBLISHED, count=20 + 3 * MOST_BEHIND)
+    for topic in ("Dead", "Deaf", "Dumb"):
+        assert where.logged_ids(topic) == [f"{topic}-{number}" for number in range(MOST_BEHIND)]
+    assert not any("refused as a whole" in place for place, _ in signals.troubles)
+
+
+class Telling:
+    """A broker that takes nothing of one topic, all else, and says which is which."""
+
+    def __init__(self, broker) -> None:
+        self._broker = broker
+        self.dead = "Dead"
+        self.given: list[list[str]] = []
+        """The topics of each batch."""
+
+    async def publish(self, messages) -> None:
+        self.given.append([each.topic for each in messages])
+        taken = tuple(place for place, each in enumerate(messages) if each.topic != self.dead)
+        await self._broker.publish([messages[place] for place in taken])
+        if refused := tuple(place for place in range(len(messages)) if place not in taken):
+            raise MessagesRefused("not today", refused, taken)
+
+
+async def test_what_a_broker_took_beside_what_it_refused_is_not_published_again(where) -> None:
+    """It says which of a batch it refused: the others are published once and owed no more, a dead topic is tried by one
+    message, and goes in order when it is alive again.
+    """
+    signals = Signals()
+    async with opened(where) as (broker, store):
+        pairs = [(Message("Dead", f"{n}", f"Dead-{n}", "test", {}, b"{}"), message("Alive", n)) for n in range(60)]
+        await owe(store, *(each for pair in pairs for each in pair))
+        telling = Telling(broker)
+        async with relaying(store, telling, signals):
+            await signals.troubled(count=MOST_REFUSED + 3)
+            first, *others = telling.given
+            assert sorted(first) == ["Alive"] * 60 + ["Dead"] * 60
+            assert others == [["Dead"]] * len(others)
+            assert {row.message.topic for row in await store.owed()} == {"Dead"}
+            telling.dead = ""
+            await signals.reached(Point.PUBLISHED, topic="Dead", count=60)
+    assert where.logged_ids("Alive") == [f"Alive-{number}" for number in range(60)]
+    assert where.logged_ids("Dead") == [f"Dead-{number}" for number in range(60)]
+    assert telling.given[len(others) + 1 :] == [["Dead"], ["Dead"] * 59]
 
 
 class Busy:

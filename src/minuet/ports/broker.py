@@ -259,7 +259,12 @@ class Broker(Protocol):
         ...
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        """Publish a batch, in its order; all of it or none where the broker can, and always with an error if not."""
+        """Publish a batch, in its order; all of it or none where the broker can, and always with an error if not.
+
+        BrokerUnavailable says that it takes nothing now, and any other error that it refused something, which is then
+        looked for one by one. A broker that knows which raises `MessagesRefused`, and nothing of what it took is
+        published again. Nothing is taken behind a refused one of its topic and key, as far as the broker can help it.
+        """
         ...
 
     def subscribe(self, group: Group) -> Subscription:

@@ -2,18 +2,18 @@
 
 A broker that is away loses nothing: rows keep their place. A broker that refuses one message holds up that message and
 those of its key alone: it stays owed, is said each time, and is tried again, later each time. One that refuses many of
-a topic holds up that topic alone, of which one message is tried from time to time.
+a topic, or one before many of its key, holds up that topic alone, of which one message is tried from time to time.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Container, Sequence
 
 import msgspec
 
-from minuet.errors import BrokerUnavailable
+from minuet.errors import BrokerUnavailable, MessagesRefused
 from minuet.ports.broker import Broker
 from minuet.ports.clock import Chance
 from minuet.ports.observer import Point, Turn
@@ -32,6 +32,8 @@ MOST_HELD_BYTES = 16 * 1024 * 1024
 """How much their bodies come to, give or take a commit."""
 MOST_REFUSED = 10
 """How many messages of a topic are refused one by one; then the topic is."""
+MOST_BEHIND = BATCH
+"""How many of a topic are refused or wait behind such of their keys, claimed in vain each time; then the topic is."""
 SWEEP_SECONDS = 5.0
 """How often it looks although nobody told it to: what a relay held that has stopped is free when its lease ends."""
 
@@ -82,6 +84,8 @@ class Relay:
         """Held, and to be given back: of a series that is over."""
         self._looks = True
         """Whether there may be something to claim."""
+        self._passed_over = 0
+        """How many of those claimed last were refused before, or wait behind such."""
         self._failures = 0
         """How often in a row nothing could be done."""
 
@@ -191,7 +195,7 @@ class Relay:
         self._looks = False
         now = asyncio.get_running_loop().time()
         without = {topic for topic, refusal in self._topics.items() if refusal.again_at > now}
-        passed_over = len(self._refusals) + len(self._left) + len(self._published)
+        passed_over = max(len(self._refusals), self._passed_over) + len(self._left) + len(self._published)
         try:
             owed = await self._store.claim_owed(BATCH + passed_over, lease_seconds=self.lease_seconds, without=without)
         except BaseException:
@@ -231,25 +235,52 @@ class Relay:
     def _ready(self, owed: Sequence[Owed]) -> list[Owed]:
         """Those whose time has come: no refused one before its time, and nothing of its key behind it."""
         if not self._refusals:
+            self._passed_over = 0
             return list(owed)
         now = asyncio.get_running_loop().time()
         there = {row.id for row in owed}
         self._refusals = {number: refusal for number, refusal in self._refusals.items() if number in there}
         blocked: set[tuple[str, str]] = set()
         ready: list[Owed] = []
+        waiting = Counter[str]()
         for row in owed:
             refusal = self._refusals.get(row.id)
             if refusal is not None and refusal.again_at > now:
                 blocked.update(_order(row))
+                waiting[row.message.topic] += 1
             elif blocked.isdisjoint(_order(row)):
                 ready.append(row)
-        return ready
+            else:
+                waiting[row.message.topic] += 1
+        many = self._pass_over(waiting)
+        return [row for row in ready if row.message.topic not in many]
+
+    def _pass_over(self, waiting: Counter[str]) -> list[str]:
+        """So many of these topics cannot go yet: claim as many more, but none of a topic of which they are too many.
+
+        Those topics are returned.
+        """
+        many = [topic for topic, rows in waiting.items() if rows > MOST_BEHIND]
+        if many or waiting.total() > self._passed_over:
+            self._changed.set()
+        self._passed_over = waiting.total()
+        for topic in many:
+            alike = {number: refusal for number, refusal in self._refusals.items() if refusal.topic == topic}
+            self._topics[topic] = min(alike.values(), key=lambda refusal: refusal.again_at)
+            for number in alike:
+                del self._refusals[number]
+        return many
 
     async def _publish(self, rows: Sequence[Owed]) -> None:
+        if self._topics:
+            rows = _with_one_of(self._topics, rows)
         try:
             await self._broker.publish([row.message for row in rows])
         except BrokerUnavailable:
             raise
+        except MessagesRefused as error:
+            self._note([rows[place] for place in error.taken])
+            self._refuse_each([rows[place] for place in error.refused], error)
         except Exception as error:  # of all or of one: which, is seen one by one
             if len(rows) == 1:
                 self._refuse(rows[0], error)
@@ -275,6 +306,17 @@ class Relay:
                     refused.add(row.message.topic)
             else:
                 self._note([row])
+
+    def _refuse_each(self, rows: Sequence[Owed], error: Exception) -> None:
+        """Try the first of each key again later, and what is behind it then; or their topic."""
+        blocked: set[tuple[str, str]] = set()
+        refused: set[str] = set()
+        for row in rows:
+            if row.message.topic not in refused and blocked.isdisjoint(_order(row)):
+                self._refuse(row, error)
+                blocked.update(_order(row))
+                if row.message.topic in self._topics:
+                    refused.add(row.message.topic)
 
     def _refuse(self, row: Owed, error: Exception) -> None:
         """Try this one again later, and go on with others; when there are many of its topic, the whole topic."""
@@ -309,7 +351,7 @@ class Relay:
         there = {row.id for row in rows}
         self._published += rows
         self._left = [row for row in self._left if row.id not in there]
-        if Point.PUBLISHED in self._observers.points:
+        if rows and Point.PUBLISHED in self._observers.points:
             self._observers.at(
                 Point.PUBLISHED,
                 [
@@ -328,6 +370,18 @@ class Relay:
 def _order(row: Owed) -> list[tuple[str, str]]:
     """What it must keep its order with: the topic and key, nothing without a key."""
     return [] if row.message.key is None else [(row.message.topic, row.message.key)]
+
+
+def _with_one_of(topics: Container[str], rows: Sequence[Owed]) -> Sequence[Owed]:
+    """Of these topics the oldest row each, and all of the others."""
+    tried: set[str] = set()
+    chosen: list[Owed] = []
+    for row in rows:
+        if row.message.topic not in tried:
+            chosen.append(row)
+            if row.message.topic in topics:
+                tried.add(row.message.topic)
+    return chosen
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> bool:

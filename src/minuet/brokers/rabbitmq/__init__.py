@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from minuet.brokers.rabbitmq.address import Address
 from minuet.brokers.rabbitmq.aside import aside_of
+from minuet.brokers.rabbitmq.caution import Caution
 from minuet.brokers.rabbitmq.connection import Channel, Connection
 from minuet.brokers.rabbitmq.publishing import Publisher
 from minuet.brokers.rabbitmq.subscription import RabbitSubscription
@@ -58,6 +59,7 @@ class RabbitBroker:
         loop's clock, the server may take its connection for alive. They come again."""
         self._readers: dict[str, str] = {}
         self._unroutable: Counter[str] = Counter()
+        self._caution = Caution()
         self._sending: Connection | None = None
         self._receiving: Connection | None = None
         self._publisher: Publisher | None = None
@@ -250,7 +252,7 @@ class RabbitBroker:
         async with self._turn:
             if self._publisher is None or self._publisher.lost:
                 self._publisher = await Publisher.begin(
-                    connection, self._address.exchange, self._readers, self._unroutable
+                    connection, self._address.exchange, self._readers, self._unroutable, self._caution
                 )
             return self._publisher
 

@@ -1,4 +1,4 @@
-"""Publishing with confirms: a batch goes out in one window and is awaited once."""
+"""Publishing with confirms: a batch goes out in one window and is awaited once, in several where care is needed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pamqp import commands
 
 from minuet.brokers.rabbitmq import frames
 from minuet.brokers.rabbitmq.carrying import properties_of
+from minuet.brokers.rabbitmq.caution import Caution, Tried
 from minuet.brokers.rabbitmq.connection import LEADERLESS, NOT_FOUND, Channel, Connection, Refused
 from minuet.errors import BrokerUnavailable, CapacityError
 from minuet.ports.broker import Message
@@ -21,17 +22,27 @@ BLOCKED_SECONDS = 3.0
 """How long a batch waits for a server that says it takes nothing now."""
 CONFIRM_SECONDS = 10.0
 """How long a server that takes messages may take to confirm them. A queue that has lost its leader never does."""
+MOST_SECONDS = 3.0
+"""How long another window of a batch is begun, which is short beside the time for which a relay may hold it."""
+FULL = (
+    "A queue that they go to is full and is set to reject what is published (max-length or max-length-bytes with "
+    "overflow reject-publish, in a policy or in its arguments), or has no leader (rabbitmq-queues quorum_status). Let "
+    "whoever reads it catch up, raise the limit, or bring its members back."
+)
 
 
-class _Batch:
-    """One publishing that waits for its confirms."""
+class _Window:
+    """What was published together and waits for its confirms."""
 
-    __slots__ = ("done", "left", "refused", "topics", "unroutable")
+    __slots__ = ("done", "first", "left", "refused", "topics", "unroutable")
 
     def __init__(self, left: int, topics: set[str]) -> None:
         self.left = left
         self.topics = topics
-        self.refused = 0
+        self.first = 0
+        """The number of the first publishing; those of the others follow."""
+        self.refused: list[int] = []
+        """The numbers of what the server would not take."""
         self.unroutable: set[str] = set()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.done.add_done_callback(_seen)
@@ -47,15 +58,23 @@ class _Batch:
 class Publisher:
     """Publishes to one exchange on one channel. It ends with its channel; the broker then makes another."""
 
-    def __init__(self, channel: Channel, exchange: str, expected: Mapping[str, str], unroutable: Counter[str]) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        exchange: str,
+        expected: Mapping[str, str],
+        unroutable: Counter[str],
+        caution: Caution,
+    ) -> None:
         self._channel = channel
         self._exchange = exchange
         self._expected = expected
         """Who reads a topic, as far as this process knows."""
         self._unroutable = unroutable
+        self._caution = caution
         self._methods: dict[str, bytes] = {}
         self._number = 0
-        self._pending: dict[int, _Batch] = {}
+        self._pending: dict[int, _Window] = {}
         """By the number of its publishing, whose message it is that the server has not confirmed; in order."""
         channel.confirmed, channel.returned, channel.ended = self._confirmed, self._returned, self._ended
         channel.connection.alarmed = self._alarmed
@@ -64,12 +83,17 @@ class Publisher:
 
     @classmethod
     async def begin(
-        cls, connection: Connection, exchange: str, expected: Mapping[str, str], unroutable: Counter[str]
+        cls,
+        connection: Connection,
+        exchange: str,
+        expected: Mapping[str, str],
+        unroutable: Counter[str],
+        caution: Caution,
     ) -> Publisher:
         """A publisher on a channel of its own."""
         channel = await connection.channel()
         await channel.ask(commands.Confirm.Select(), commands.Confirm.SelectOk)
-        return cls(channel, exchange, expected, unroutable)
+        return cls(channel, exchange, expected, unroutable, caution)
 
     @property
     def lost(self) -> bool:
@@ -77,39 +101,63 @@ class Publisher:
         return self._channel.lost is not None
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        """Publish in order, and return when the server has every message as safe as its queues are."""
-        connection, number = self._channel.connection, self._channel.number
+        """Publish in order, and return when the server has every message as safe as its queues are.
+
+        Raises MessagesRefused when it would not take one, and BrokerUnavailable when it takes nothing.
+        """
+        number, clock = self._channel.number, asyncio.get_running_loop().time
         self._refuse_when_blocked()
         parts = [
             (self._methods.get(message.topic) or self._begin(message.topic))
             + frames.content(number, properties_of(message), _octets(message.body))
             for message in messages
         ]
-        batch = _Batch(len(messages), {message.topic for message in messages})
+        tried, unroutable, full, until = Tried(messages), set[str](), False, clock() + MOST_SECONDS
+        for places in self._caution.windows(messages, clock()):
+            if clock() > until:
+                break
+            if not (allowed := tried.allowed(places)):
+                continue
+            topics = {messages[place].topic for place in allowed}
+            window = await self._publish([parts[place] for place in allowed], topics)
+            refused = {allowed[number - window.first] for number in window.refused}
+            if window.unroutable:
+                refused.update(place for place in allowed if messages[place].topic in window.unroutable)
+            self._caution.begin({messages[place].topic for place in refused}, clock())
+            tried.note(allowed, refused)
+            unroutable |= window.unroutable
+            full = full or bool(window.refused)
+        tried.raise_if_not_all(repr(self._channel.connection), self._why(unroutable, full=full))
+
+    async def _publish(self, parts: Sequence[bytes], topics: set[str]) -> _Window:
+        """Write these and wait until the server has said of each what became of it."""
+        connection = self._channel.connection
+        window = _Window(len(parts), topics)
         async with self._writing:
+            window.first = self._number + 1
             for piece, count in frames.windows(parts, WINDOW_BYTES):
                 if self._channel.lost is not None:
                     break
                 first = self._number + 1
                 self._number += count
-                self._pending.update(dict.fromkeys(range(first, first + count), batch))
+                self._pending.update(dict.fromkeys(range(first, first + count), window))
                 self._channel.send(piece)
                 if not connection.writable:
                     await self._wait(asyncio.ensure_future(connection.drain()))
         if self._channel.lost is not None:
-            batch.finish(self._channel.lost)
-        await self._wait(batch.done)
-        if batch.unroutable:
-            told = ", ".join(f"{topic} (read by {self._expected.get(topic)})" for topic in sorted(batch.unroutable))
-            raise BrokerUnavailable(
-                f"{connection!r} has no queue for {told}: they were deleted, or bound to another exchange. Provision "
-                "them again (minuet run --provision)."
+            window.finish(self._channel.lost)
+        await self._wait(window.done)
+        return window
+
+    def _why(self, unroutable: set[str], *, full: bool) -> str:
+        reasons = [FULL] if full else []
+        if unroutable:
+            told = ", ".join(f"{topic} (read by {self._expected.get(topic)})" for topic in sorted(unroutable))
+            reasons.append(
+                f"There is no queue for {told}: they were deleted, or bound to another exchange. Provision them again "
+                "(minuet run --provision)."
             )
-        if batch.refused:
-            raise BrokerUnavailable(
-                f"{connection!r} did not take {batch.refused} of {len(messages)} messages: a queue has no majority of "
-                "its members, or is full."
-            )
+        return " ".join(reasons)
 
     async def _wait(self, done: asyncio.Future[Any]) -> None:
         """Wait, but not for long for a server that says it takes nothing now."""
@@ -153,9 +201,9 @@ class Publisher:
     def _confirmed(self, number: int, multiple: bool, taken: bool) -> None:  # noqa: FBT001  # as the frame has it
         pending = self._pending
         if not multiple:
-            batch = pending.pop(number, None)
-            if batch is not None:
-                self._count(batch, 1, taken=taken)
+            window = pending.pop(number, None)
+            if window is not None:
+                _count(window, number, taken=taken)
             return
         numbers: list[int] = []
         for each in pending:
@@ -163,22 +211,15 @@ class Publisher:
                 break
             numbers.append(each)
         for each in numbers:
-            self._count(pending.pop(each), 1, taken=taken)
-
-    def _count(self, batch: _Batch, messages: int, *, taken: bool) -> None:
-        batch.left -= messages
-        if not taken:
-            batch.refused += messages
-        if not batch.left:
-            batch.finish()
+            _count(pending.pop(each), each, taken=taken)
 
     def _returned(self, method: bytes) -> None:
         topic = frames.returned(method).decode()
         self._unroutable[topic] += 1
         if topic in self._expected:
-            for batch in set(self._pending.values()):
-                if topic in batch.topics:
-                    batch.unroutable.add(topic)
+            for window in set(self._pending.values()):
+                if topic in window.topics:
+                    window.unroutable.add(topic)
 
     def _ended(self, error: BrokerUnavailable) -> None:
         if isinstance(error, Refused) and error.code == NOT_FOUND:
@@ -186,12 +227,20 @@ class Publisher:
                 f"{self._channel.connection!r} has no exchange {self._exchange!r}. Provision it first (minuet run "
                 "--provision), or correct exchange= in the URL."
             )
-        for batch in set(self._pending.values()):
-            batch.finish(error)
+        for window in set(self._pending.values()):
+            window.finish(error)
         self._pending.clear()
 
     def _alarmed(self) -> None:
         self._alarm.set()
+
+
+def _count(window: _Window, number: int, *, taken: bool) -> None:
+    window.left -= 1
+    if not taken:
+        window.refused.append(number)
+    if not window.left:
+        window.finish()
 
 
 def _octets(body: bytes | str) -> bytes:
