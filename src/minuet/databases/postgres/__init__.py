@@ -222,7 +222,7 @@ class PostgresDatabase:
                 return
         async with self.writing() as line:
             await line.send("SELECT pg_advisory_xact_lock($1, 1)", LOCKS)
-            if (schema := self.place.schema) and await line.rows("SELECT 1 WHERE to_regnamespace($1) IS NULL", schema):
+            if (schema := self.place.schema) and not await line.rows(_HAS_SCHEMA, schema):
                 await line.send(f"CREATE SCHEMA {schema}")
             for version, step in due(part, self.place.shown, await _version(line, part), steps, create=create):
                 for statement in step:
@@ -340,7 +340,7 @@ class PostgresDatabase:
 
 async def _version(line: Line, part: str) -> int:
     """Which version of a part of the schema there is; 0 for none."""
-    if not await line.rows("SELECT 1 WHERE to_regclass('minuet_migrations') IS NOT NULL"):
+    if not await line.rows(_HAS_MIGRATIONS):
         return 0
     [(version,)] = await line.rows("SELECT coalesce(max(version), 0) FROM minuet_migrations WHERE part = $1", part)
     return int(version)
@@ -349,6 +349,11 @@ async def _version(line: Line, part: str) -> int:
 class Committed(asyncio.CancelledError):
     """Whoever waited for a commit was cancelled, and it is committed."""
 
+
+# The catalogue itself is asked: to_regclass and to_regnamespace answer with what the session knew before it waited for
+# a lock.
+_HAS_SCHEMA = "SELECT 1 FROM pg_namespace WHERE nspname = $1"
+_HAS_MIGRATIONS = "SELECT 1 FROM pg_class WHERE relname = 'minuet_migrations' AND pg_table_is_visible(oid)"
 
 _POWERS = """
 SELECT current_setting('transaction_read_only') = 'on', string_agg(relname, ', ' ORDER BY relname)
