@@ -21,9 +21,9 @@ from minuet.databases.migrations import Step, due
 from minuet.databases.postgres.guarded import GuardedConnection
 from minuet.databases.postgres.pipelining import Line, Row
 from minuet.databases.postgres.place import PostgresPlace
-from minuet.databases.postgres.refusals import not_let_in, not_let_work, silent, too_old
+from minuet.databases.postgres.refusals import lost, not_let_in, not_let_work, silent, too_old
 from minuet.databases.postgres.witness import MEMBERS, Witness
-from minuet.errors import CommitRefused, NeverUsed, StoreUnavailable
+from minuet.errors import CommitRefused, ConnectionLost, NeverUsed, StoreUnavailable
 
 OLDEST = 150000
 """The first server version that minuet knows: 15."""
@@ -128,10 +128,13 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def line(self) -> AsyncGenerator[Line]:
-        """A connection of the pool, no transaction open on it. What is left open is rolled back with its connection."""
+        """A connection of the pool, no transaction open on it. What is left open is rolled back with its connection.
+
+        Raises ConnectionLost when the connection is lost in the block, in place of what the driver raises.
+        """
         async with self._room:
             line = self._idle.pop() if self._idle else None
-            while line is not None and not line.usable:
+            while line is not None and not line.stands():
                 line.abandon()
                 line = self._idle.pop() if self._idle else None
             if line is None:
@@ -145,6 +148,10 @@ class PostgresDatabase:
                 yield line
             except asyncio.CancelledError:
                 line.abandon()
+                raise
+            except psycopg.Error as error:
+                if line.ended_by(error):
+                    raise ConnectionLost(lost(self.place.shown, error)) from error
                 raise
             finally:
                 await self._take_back(line)
