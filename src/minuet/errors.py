@@ -87,6 +87,10 @@ class StoreUnavailable(MinuetError):
     """A store that cannot be reached or used for this; the message says which."""
 
 
+class ConnectionLost(StoreUnavailable):
+    """The connection to a store was lost in the middle: what was under way is committed, or it is not."""
+
+
 class NeverUsed(StoreUnavailable):
     """A place that minuet has never used was to be looked into; nothing was created there."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 
 from minuet.contracts.attributes import check_text
 from minuet.contracts.contract import Contract, contract_of
-from minuet.errors import MinuetError, StartupError, TransactionLost, UndeclaredEmission
+from minuet.errors import ConnectionLost, MinuetError, StartupError, TransactionLost, UndeclaredEmission
 from minuet.ports.broker import Message
 from minuet.ports.clock import Clock, Ids
 from minuet.ports.store import Store
@@ -132,17 +132,19 @@ class AppEmitter:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
+                known = True
                 try:
-                    async with self._store.transaction() as unit:
-                        absorbed = await self._outlet.put(unit, [message for _, message, _ in batch])
-                        if absorbed:
-                            await unit.counters.add(batch[0][0], "duplicates_absorbed", absorbed)
+                    try:
+                        await self._commit(batch)
+                    except ConnectionLost:  # if it was committed all the same, these are known by their ids
+                        known = False
+                        await self._commit(batch)
                 except TransactionLost:  # by no fault of theirs
                     self._waiting = batch + self._waiting
                 except BaseException as error:
-                    for _, _, done in batch:
+                    for service, message, done in batch:
                         if not done.done():
-                            done.set_exception(_not_emitted(error))
+                            done.set_exception(_not_emitted(error) if known else _in_doubt(error, service, message))
                     if not isinstance(error, Exception):
                         raise
                 else:
@@ -151,6 +153,23 @@ class AppEmitter:
                             done.set_result(None)
         finally:
             self._flushing = None
+
+    async def _commit(self, batch: Sequence[tuple[str, Message, asyncio.Future[None]]]) -> None:
+        async with self._store.transaction() as unit:
+            absorbed = await self._outlet.put(unit, [message for _, message, _ in batch])
+            if absorbed:
+                await unit.counters.add(batch[0][0], "duplicates_absorbed", absorbed)
+
+
+def _in_doubt(error: BaseException, service: str, message: Message) -> BaseException:
+    said = str(error).rstrip(".") or type(error).__name__
+    failed = ConnectionLost(
+        f"It is not known whether {service}.emit({message.topic}) emitted event {message.id}: the connection to the "
+        f"store was lost while it was committed, and doing it again failed too. {said}. Emit it again with "
+        f"id={message.id!r}: under one id it is the same event, however often it is emitted."
+    )
+    failed.__cause__ = error
+    return failed
 
 
 def _at_once(coroutine: Coroutine[object, object, None]) -> None:

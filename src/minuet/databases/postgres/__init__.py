@@ -1,7 +1,7 @@
 """One PostgreSQL database as this process uses it: connections for transactions, and one that listens.
 
 The one that listens holds a session's advisory lock in this process's name. The server lets go of it when the process
-dies, so that others know without a clock. See decision 13.
+dies, so that others know without a clock; `witness.py` says when that proves it. See decision 13.
 """
 
 from __future__ import annotations
@@ -21,18 +21,21 @@ from minuet.databases.migrations import Step, due
 from minuet.databases.postgres.guarded import GuardedConnection
 from minuet.databases.postgres.pipelining import Line, Row
 from minuet.databases.postgres.place import PostgresPlace
-from minuet.databases.postgres.refusals import not_let_in, not_let_work, silent, too_old
-from minuet.errors import CommitRefused, NeverUsed, StoreUnavailable
+from minuet.databases.postgres.refusals import lost, not_let_in, not_let_work, silent, too_old
+from minuet.databases.postgres.witness import MEMBERS, Witness
+from minuet.errors import CommitRefused, ConnectionLost, NeverUsed, StoreUnavailable
 
 OLDEST = 150000
 """The first server version that minuet knows: 15."""
 CONNECT_SECONDS = 4
+ENDLESS_SECONDS = 30.0
+"""How long a connection is thought to take at most when the user sets no limit."""
+LONGEST_PAUSE_SECONDS = 0.5
+"""How long a process that lost its listening connection waits between two attempts to make it anew, at most."""
 SWEEP_SECONDS = 5.0
 """How often a process looks although nobody told it to: a safety net of index look-ups under the notifications."""
 FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.001, 0.25
 """How soon to look again at what waits for a transaction before it, at first and in the end."""
-MEMBERS = 0x6D696E75
-"""The class of the advisory locks that say which processes live."""
 LOCKS = 0x6D696E76
 """The class of those that let one process at a time change the schema or trim."""
 CHANNEL = "minuet"
@@ -53,6 +56,9 @@ class PostgresDatabase:
         self._listening: asyncio.Task[None] | None = None
         self._held: psycopg.AsyncConnection[Any] | None = None
         self._opening = asyncio.Lock()
+        self._stirred = asyncio.Event()
+        """Set when the listening connection has something to say, or should be looked after."""
+        self._witness = Witness((_limits(place)[1] or ENDLESS_SECONDS) + 2 * LONGEST_PAUSE_SECONDS)
         self.answers: dict[str, int] = {}
         """How many rows each statement of a service has changed whenever it was performed; -1 when that varies."""
         self._looking: asyncio.TimerHandle | None = None
@@ -72,12 +78,13 @@ class PostgresDatabase:
             try:
                 self._number = secrets.randbelow(2**31 - 1) + 1
                 self._room = asyncio.Semaphore(self.place.pool)
+                self._stirred = asyncio.Event()
                 listener = await self._listen()
-            except psycopg.Error as error:
+            except BaseException as error:
                 self._opened = 0
-                raise StoreUnavailable(not_let_work(self.place.shown, "listening", error)) from None
-            except BaseException:
-                self._opened = 0
+                self._witness.leave()
+                if isinstance(error, psycopg.Error):
+                    raise StoreUnavailable(not_let_work(self.place.shown, "listening", error)) from None
                 raise
             self._listening = asyncio.create_task(self._stay_told(listener), name="minuet listening")
 
@@ -103,11 +110,7 @@ class PostgresDatabase:
     async def connect(self) -> psycopg.AsyncConnection[Any]:
         """A new connection. Raises StoreUnavailable in prose, without credentials."""
         shown = self.place.shown
-        options = {**_DEFAULTS, **conninfo_to_dict(self.place.url)}
-        hosts = str(options.get("host")).count(",") + 1
-        given = options.get("connect_timeout")
-        options["connect_timeout"] = given or max(CONNECT_SECONDS // hosts, 2)  # for each host
-        seconds = CONNECT_SECONDS if given is None else float(str(given)) * hosts
+        options, seconds = _limits(self.place)
         try:
             async with asyncio.timeout(seconds or None):
                 connection = await GuardedConnection.connect(make_conninfo("", **options), autocommit=True)
@@ -125,10 +128,13 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def line(self) -> AsyncGenerator[Line]:
-        """A connection of the pool, no transaction open on it. What is left open is rolled back with its connection."""
+        """A connection of the pool, no transaction open on it. What is left open is rolled back with its connection.
+
+        Raises ConnectionLost when the connection is lost in the block, in place of what the driver raises.
+        """
         async with self._room:
             line = self._idle.pop() if self._idle else None
-            while line is not None and not line.usable:
+            while line is not None and not line.stands():
                 line.abandon()
                 line = self._idle.pop() if self._idle else None
             if line is None:
@@ -136,10 +142,16 @@ class PostgresDatabase:
                 line = Line(connection)
                 assert isinstance(connection, GuardedConnection)
                 connection.line = line
+                if not self._witness.present:
+                    self._stirred.set()
             try:
                 yield line
             except asyncio.CancelledError:
                 line.abandon()
+                raise
+            except psycopg.Error as error:
+                if line.ended_by(error):
+                    raise ConnectionLost(lost(self.place.shown, error)) from error
                 raise
             finally:
                 await self._take_back(line)
@@ -222,7 +234,7 @@ class PostgresDatabase:
                 return
         async with self.writing() as line:
             await line.send("SELECT pg_advisory_xact_lock($1, 1)", LOCKS)
-            if (schema := self.place.schema) and await line.rows("SELECT 1 WHERE to_regnamespace($1) IS NULL", schema):
+            if (schema := self.place.schema) and not await line.rows(_HAS_SCHEMA, schema):
                 await line.send(f"CREATE SCHEMA {schema}")
             for version, step in due(part, self.place.shown, await _version(line, part), steps, create=create):
                 for statement in step:
@@ -251,15 +263,10 @@ class PostgresDatabase:
 
     async def dead(self, members: set[str]) -> set[str]:
         """Those of these processes that do not live any more."""
-        others = sorted(int(member) for member in members - {self.member})
-        if not others:
-            return set()
-        found = await self.read(
-            "SELECT number FROM unnest($1::int[]) AS number WHERE pg_try_advisory_xact_lock_shared($2, number)",
-            "{" + ",".join(map(str, others)) + "}",
-            MEMBERS,
-        )
-        return {str(number) for (number,) in found}
+        found = await self._witness.dead(self.read, self._number, {int(member) for member in members - {self.member}})
+        if not self._witness.present:
+            self._stirred.set()
+        return {str(number) for number in found}
 
     # -- being told
 
@@ -296,6 +303,7 @@ class PostgresDatabase:
             await connection.close()
             raise
         self._held = connection
+        self._witness.arrive()
         return connection
 
     async def _stay_told(self, connection: psycopg.AsyncConnection[Any] | None) -> None:
@@ -309,25 +317,30 @@ class PostgresDatabase:
                 self.tell()
                 await self._hear(connection)
             except (psycopg.Error, StoreUnavailable, OSError):
+                self._witness.leave()
                 if connection is not None:
                     with contextlib.suppress(psycopg.Error):
                         await connection.close()
                 connection = None
-                await asyncio.sleep(pause * random.uniform(0.5, 1))
-                pause = min(pause * 2, 2.0)
+                self._stirred.clear()
+                await self._stirs(pause * random.uniform(0.5, 1))
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _stirs(self, seconds: float) -> bool:
+        """Whether something stirs within so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await self._stirred.wait()
+        return False
 
     async def _hear(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        pg, readable = connection.pgconn, asyncio.Event()
-        loop = asyncio.get_running_loop()
+        pg, loop = connection.pgconn, asyncio.get_running_loop()
         socket = pg.socket
-        loop.add_reader(socket, readable.set)
+        loop.add_reader(socket, self._stirred.set)
         try:
-            while True:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(SWEEP_SECONDS * random.uniform(0.8, 1.2)):
-                        await readable.wait()
-                swept = not readable.is_set()
-                readable.clear()
+            while self._witness.present:
+                swept = not await self._stirs(SWEEP_SECONDS * random.uniform(0.8, 1.2))
+                self._stirred.clear()
                 pg.consume_input()
                 heard = False
                 while (notice := pg.notifies()) is not None:
@@ -336,11 +349,21 @@ class PostgresDatabase:
                     self.tell()
         finally:
             loop.remove_reader(socket)
+        raise psycopg.OperationalError("the server does not know this connection any more")
+
+
+def _limits(place: PostgresPlace) -> tuple[dict[str, Any], float]:
+    """With what options to connect, and how many seconds that may take on all hosts together; 0: any."""
+    options = {**_DEFAULTS, **conninfo_to_dict(place.url)}
+    hosts = str(options.get("host")).count(",") + 1
+    given = options.get("connect_timeout")
+    options["connect_timeout"] = given or max(CONNECT_SECONDS // hosts, 2)  # for each host
+    return options, CONNECT_SECONDS if given is None else float(str(given)) * hosts
 
 
 async def _version(line: Line, part: str) -> int:
     """Which version of a part of the schema there is; 0 for none."""
-    if not await line.rows("SELECT 1 WHERE to_regclass('minuet_migrations') IS NOT NULL"):
+    if not await line.rows(_HAS_MIGRATIONS):
         return 0
     [(version,)] = await line.rows("SELECT coalesce(max(version), 0) FROM minuet_migrations WHERE part = $1", part)
     return int(version)
@@ -349,6 +372,11 @@ async def _version(line: Line, part: str) -> int:
 class Committed(asyncio.CancelledError):
     """Whoever waited for a commit was cancelled, and it is committed."""
 
+
+# The catalogue itself is asked: to_regclass and to_regnamespace answer with what the session knew before it waited for
+# a lock.
+_HAS_SCHEMA = "SELECT 1 FROM pg_namespace WHERE nspname = $1"
+_HAS_MIGRATIONS = "SELECT 1 FROM pg_class WHERE relname = 'minuet_migrations' AND pg_table_is_visible(oid)"
 
 _POWERS = """
 SELECT current_setting('transaction_read_only') = 'on', string_agg(relname, ', ' ORDER BY relname)

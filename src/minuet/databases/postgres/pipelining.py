@@ -79,6 +79,19 @@ class Line:
         """Whether the connection stands, and nothing is under way."""
         return self._pg.status == pq.ConnStatus.OK and not self.busy
 
+    def stands(self) -> bool:
+        """Whether it is `usable`, and the server has not ended it while nobody looked."""
+        try:
+            while self.usable and _can_be_read(self._pg.socket):
+                self._pg.consume_input()
+        except psycopg.Error:
+            return False
+        return self.usable
+
+    def ended_by(self, error: psycopg.Error) -> bool:
+        """Whether the connection has ended with this error, or is about to."""
+        return self._pg.status != pq.ConnStatus.OK or error.diag.severity_nonlocalized in ("FATAL", "PANIC")
+
     @property
     def busy(self) -> bool:
         return bool(self._flying or self._waiting)
@@ -213,16 +226,10 @@ class Line:
                         self._landed()
                         return
                     self._told(result)
-                if not self._more():
+                if not _can_be_read(self._watched):
                     return
         except psycopg.Error as error:
             self._lost(error)
-
-    def _more(self) -> bool:
-        """Whether there is more to read now, were it the end."""
-        watched = select.poll()
-        watched.register(self._watched, select.POLLIN)
-        return bool(watched.poll(0))
 
     def _told(self, result: PGresult) -> None:
         subject = self._flight.popleft()
@@ -287,6 +294,13 @@ class Line:
         self._pg.finish()
         if self._flight or self._waiting:
             self._lost(psycopg.OperationalError("the connection was abandoned"))
+
+
+def _can_be_read(socket: int) -> bool:
+    """Whether there is something to read now, were it the end."""
+    watched = select.poll()
+    watched.register(socket, select.POLLIN)
+    return bool(watched.poll(0))
 
 
 def _looked_at(done: asyncio.Future[PGresult]) -> None:

@@ -49,6 +49,14 @@ def silent(shown: str, seconds: float) -> str:
     return not_let_in(shown, TimeoutError(f"no answer within {seconds:g} s, timeout expired"))
 
 
+def lost(shown: str, error: BaseException) -> str:
+    """A connection that was lost while it was used."""
+    return (
+        f"The connection to PostgreSQL at {shown} was lost: {reason(error)}. Whether a commit that was under way took "
+        "place is not known."
+    )
+
+
 def not_let_work(shown: str, doing: str, error: BaseException) -> str:
     """A statement that was refused; `doing` is what it was for, `listening there`."""
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
