@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import signal
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
@@ -35,6 +34,7 @@ from minuet.ports.store import Store
 from minuet.runtime.concurrent import ConcurrentLane
 from minuet.runtime.emitting import AppEmitter
 from minuet.runtime.feed import Feed
+from minuet.runtime.hearing import Hearing
 from minuet.runtime.housekeeping import Housekeeping
 from minuet.runtime.inlets import InboxInlet, Inlet, JoinedInlet
 from minuet.runtime.lanes import Lane
@@ -46,7 +46,7 @@ from minuet.runtime.relay import Relay
 from minuet.runtime.settling import Settling
 from minuet.runtime.starting import ObservedStart, Patience, Starting, provision
 from minuet.runtime.stopping import Stop
-from minuet.runtime.system import SystemChance, SystemClock, SystemIds, end_process_after
+from minuet.runtime.system import SystemChance, SystemClock, SystemIds
 from minuet.runtime.transactional import TransactionalLane
 from minuet.runtime.unawaited import unawaited
 from minuet.runtime.worker import Worker
@@ -110,6 +110,7 @@ class App:
         self.ids = ids or SystemIds()
         self.chance = chance or SystemChance()
         self._settling: Settling | None = None
+        self._worker: Worker | None = None
 
     def __repr__(self) -> str:
         names = ", ".join(service.name for service in self.services)
@@ -119,6 +120,11 @@ class App:
     def manifest(self) -> Manifest:
         """The choreography as data: contracts, services, reactions and workflows."""
         return extract(self.services, self.workflows)
+
+    @property
+    def left_behind(self) -> tuple[str, ...]:
+        """After a stop: sync reactions, each with its place, that took longer than that and run on in their threads."""
+        return self._worker.left_behind if self._worker is not None else ()
 
     def check(self, services: Collection[str] | None = None) -> None:
         """Raise StartupError if these services must not start on this broker and store. Touches neither."""
@@ -178,19 +184,16 @@ class App:
         `started` is called once consuming has begun.
         """
         stop = Stop()
-        loop = asyncio.get_running_loop()
 
-        def heard() -> None:
-            stop.ask()
-            end_process_after(self.stop_seconds + 1)
+        def again(number: int) -> None:
+            """It is stopping."""
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, heard)
-        async with stop, self.running(services):
-            stop.has_begun()
-            if started is not None:
-                started()
-            await stop.asked.wait()
+        with Hearing(stop.ask, again, end_seconds=self.stop_seconds + 1):
+            async with stop, self.running(services):
+                stop.has_begun()
+                if started is not None:
+                    started()
+                await stop.asked.wait()
 
     def run(self, services: Collection[str] | None = None) -> None:
         """As `serve`, from a program without an event loop."""
@@ -253,6 +256,7 @@ class App:
             presence = Presence(store, self.clock, observers, lanes.built)
             stack.push_async_callback(presence.end)
             await presence.begin()
+            self._worker = worker
             worker.start()
             stack.push_async_callback(worker.stop)
             yield

@@ -10,15 +10,12 @@ from typing import Protocol, cast
 from urllib.parse import quote
 
 from minuet.errors import StartupError
-from minuet.ports.address import without_secrets
+from minuet.ports.address import ENCODE, is_cut_short, without_secrets
 from minuet.ports.broker import Broker
 from minuet.ports.store import Store
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[^}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-ENCODE = (
-    "Write special characters of user, password and options in percent-encoding, %40 for @, or the value as ${NAME}."
-)
 
 
 class _FromUrl(Protocol):
@@ -70,6 +67,8 @@ def expanded(url: str, variables: Mapping[str, str]) -> str:
 def _from_url(group: str, kind: str, url: str) -> object:
     address = expanded(url, os.environ)
     adapter = _adapter(group, kind, address)
+    if is_cut_short(address):
+        raise StartupError(f"{named(url)} is no URL that can be read. {ENCODE}")
     try:
         return adapter.from_url(address)
     except ValueError:  # its text may hold the password

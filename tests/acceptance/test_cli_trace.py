@@ -156,3 +156,14 @@ def test_a_broker_elsewhere_is_read_beside_the_store(office):
     where = ["--store", "sqlite:///post.db", "--broker", "sqlite:///log.db"]
     assert answer("trace", "l1", *where, cwd=office)["state"] == "ended"
     assert answer("trace", "l2", *where, cwd=office)["state"] == "stuck"
+
+
+def test_a_store_without_a_log_asks_for_the_broker(office):
+    """A store that minuet has used beside a broker elsewhere is not told to be none: the broker is asked for."""
+    minuet("run", "post:app", "--drain", "--broker", "sqlite:///log.db", "--store", "sqlite:///kept.db", cwd=office)
+    for verb in (("trace", "l1"), ("doctor",)):
+        done = minuet(*verb, "--store", "sqlite:///kept.db", cwd=office, status=1)
+        assert (
+            "sqlite:///kept.db is a store that minuet has used, and holds no log of events" in done.stdout + done.stderr
+        )
+        assert "--broker URL" in done.stdout + done.stderr

@@ -84,6 +84,12 @@ def test_a_brace_without_a_name_is_refused(url) -> None:
         "postgres://user:secret@db/shop?pool=many",
         "postgres://user:secret@db:port/shop?nonsense=secret",
         "postgres://user:secret",
+        "rabbitmq://user:s3#secret@broker/",
+        "rabbitmq://user:12#secret@broker/",
+        "rabbitmq://user:s3/secret@broker/",
+        "rabbitmq://user:12?secret@broker/",
+        "postgres://user:12#secret@db/shop",
+        "kafka://user:s3#secret@broker",
         "sqlite://user:secret@shop.db",
         "sqlite:///shop.db?password=secret",
     ],
@@ -98,3 +104,22 @@ def test_a_url_that_cannot_be_read_is_refused_without_its_secrets(opens, url) ->
         assert "secret" not in f"{error} {error!r}"
         error = error.__cause__
     assert "secret" not in named(url)
+
+
+@pytest.mark.parametrize("scheme", ["rabbitmq", "kafka", "postgres"])
+@pytest.mark.parametrize("sign", ["#", "/", "?", "["])
+def test_a_password_that_cuts_its_url_short_is_told_what_to_do(scheme, sign) -> None:
+    """It is to be percent-encoded, or to come from a variable; and so is one that ends in digits like a port."""
+    for before in ("s3c", *(("12",) if sign in "#?" else ())):
+        with pytest.raises(StartupError) as refused:
+            open_broker(f"{scheme}://u:{before}{sign}fish@host")
+        assert "percent-encoding, %40 for @, %23 for #, or the value as ${NAME}" in str(refused.value)
+        assert "fish" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["rabbitmq://host/v@host", "kafka://one:9092,two:9092", "postgres://[::1]/db?user=me@here"]
+)
+def test_an_at_sign_elsewhere_is_no_password(url) -> None:
+    """A path or an option may have one, where the host can be read."""
+    open_broker(url)

@@ -12,7 +12,8 @@ import typer
 
 from minuet.app import App
 from minuet.cli.reference import default_reference, load_app
-from minuet.config import open_broker, open_store
+from minuet.config import named, open_broker, open_store
+from minuet.errors import NeverUsed
 from minuet.ports.broker import Broker
 from minuet.ports.store import Store
 
@@ -63,9 +64,17 @@ async def opened_store(place: Place) -> AsyncGenerator[Store]:
 
 @asynccontextmanager
 async def opened_broker(place: Place) -> AsyncGenerator[Broker]:
-    """The broker, open. Raises NeverUsed or BrokerUnavailable."""
+    """The broker of a place whose store is open. Raises NeverUsed or BrokerUnavailable."""
     broker = open_broker(place.broker) if isinstance(place.broker, str) else place.broker
-    await broker.open(create=False)
+    try:
+        await broker.open(create=False)
+    except NeverUsed as error:
+        if place.broker != place.store:
+            raise
+        raise NeverUsed(
+            f"{named(place.store)} is a store that minuet has used, and holds no log of events: they travel through "
+            "another broker. Say which with --broker URL."
+        ) from error
     try:
         yield broker
     finally:

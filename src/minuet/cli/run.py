@@ -18,11 +18,12 @@ from minuet.app import App, run_loop
 from minuet.cli.options import AppReference, AsJson
 from minuet.cli.output import print_json, users_frames
 from minuet.cli.reference import load_app
-from minuet.cli.supervisor import LINE, Supervisor, leave_at_once, on_signals
+from minuet.cli.supervisor import LINE, Supervisor
 from minuet.config import named
 from minuet.errors import BrokerUnavailable, MinuetError, PreparationFailed, StartupError, StoreUnavailable
 from minuet.ports.broker import Change
 from minuet.runtime.garbage import collect_seldom
+from minuet.runtime.hearing import Hearing, leave_at_once
 from minuet.runtime.starting import listed
 from minuet.runtime.stopping import Stop
 from minuet.runtime.system import end_process_after
@@ -127,13 +128,9 @@ def placed(app: App, broker: str | None, store: str | None) -> App:
 async def work(app: App, services: Sequence[str] | None, say: Say, *, drain: bool) -> None:
     """Run until a signal, or until the supervisor is gone; with `drain`, or until nothing is left to do."""
     stop = Stop()
-
-    def told() -> None:
-        stop.ask()
-        end_process_after(app.stop_seconds + 1)
-
-    on_signals(told, leave_at_once)
-    line = line_to_supervisor(stop)
+    end_seconds = app.stop_seconds + 1
+    Hearing(stop.ask, leave_at_once, end_seconds=end_seconds).begin()
+    line = line_to_supervisor(stop, end_seconds)
     chosen = services or None
     names = [service.name for service in app.services if chosen is None or service.name in chosen]
     where = named(app.broker) if app.broker == app.store else f"{named(app.broker)} with store {named(app.store)}"
@@ -147,7 +144,15 @@ async def work(app: App, services: Sequence[str] | None, say: Say, *, drain: boo
                 line.send(b"+")
         await (drained(app, stop.asked) if drain else stop.asked.wait())
         say("stopping", f"Process {os.getpid()} finishes what is begun.", pid=os.getpid())
-    say("stopped", f"Process {os.getpid()} has stopped.", pid=os.getpid())
+    left, pid = app.left_behind, os.getpid()
+    if left:
+        sentence = (
+            f"Process {pid} has stopped but for {', '.join(left)}, which takes too long, in a thread that nothing can "
+            f"end. The process ends when that does, or with status 1, {end_seconds:g} s after it was told to stop."
+        )
+        say("stopped", sentence, pid=pid, left_behind=left)
+    else:
+        say("stopped", f"Process {pid} has stopped.", pid=pid)
 
 
 class SaidStart:
@@ -177,7 +182,7 @@ async def drained(app: App, stop: asyncio.Event) -> None:
             wait.cancel()
 
 
-def line_to_supervisor(stop: Stop) -> socket.socket | None:
+def line_to_supervisor(stop: Stop, end_seconds: float) -> socket.socket | None:
     """The line that a supervisor lent this process, None without one. Its end means that the supervisor is gone."""
     number = os.environ.pop(LINE, None)
     if number is None:
@@ -189,6 +194,7 @@ def line_to_supervisor(stop: Stop) -> socket.socket | None:
     def hear() -> None:
         loop.remove_reader(line)
         stop.ask()
+        end_process_after(end_seconds)
 
     loop.add_reader(line, hear)
     return line

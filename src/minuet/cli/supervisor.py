@@ -11,6 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 
 from minuet.policies.retry import Retry
+from minuet.runtime.hearing import Hearing
 
 LINE = "MINUET_SUPERVISOR"
 """The environment variable that tells a worker the number of its end of the line. Through it the worker says that it
@@ -25,24 +26,6 @@ STOP_SECONDS = 60.0
 Say = Callable[..., None]
 Changes = Callable[[asyncio.Event], Awaitable[str | None]]
 """Waits for a change of the code and says which file; None when the event was set first."""
-
-
-def on_signals(first: Callable[[], None], second: Callable[[int], None]) -> None:
-    """At the first SIGTERM or SIGINT do this, at any later one that."""
-    loop = asyncio.get_running_loop()
-    come: list[int] = []
-
-    def hear(number: int) -> None:
-        come.append(number)
-        first() if len(come) == 1 else second(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, hear, number)
-
-
-def leave_at_once(number: int) -> None:
-    """End this process now. What it was doing is begun again by others, as after any crash."""
-    os._exit(128 + number)
 
 
 def restart_seconds(failures: int, chance: float) -> float:
@@ -119,7 +102,12 @@ class Supervisor:
         A second signal kills. A command that cannot even start once ends the run with its own exit code, unless a
         change may mend it.
         """
-        on_signals(self._stop, self._kill)
+        loop = asyncio.get_running_loop()
+
+        def again(number: int) -> None:
+            loop.call_soon_threadsafe(self._kill, number)
+
+        Hearing(self._stop, again).begin()
         pid = os.getpid()
         self._say("supervising", f"{self._count} processes, supervised by {pid}.", workers=self._count, pid=pid)
         while not self._stopping:

@@ -15,6 +15,12 @@ from minuet.errors import EnvelopeRejected
 AttributeValue = str | int | bool
 """What an extension attribute holds; binary values, URIs and timestamps travel as strings."""
 
+LONGEST_BYTES = 1024
+"""How much an id, a key or a correlation id may come to in UTF-8 where it is emitted. An index entry
+of PostgreSQL has room for some 2,700 bytes: for two of these, and a reaction's name."""
+SHORT = LONGEST_BYTES // 4
+"""So many characters are not too long, whichever they are."""
+
 # A control character, half of a surrogate pair, or a code point that Unicode will never assign.
 _FORBIDDEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
@@ -80,6 +86,16 @@ def check_extension(name: str, value: object) -> AttributeValue:
 def _allowed(name: str, value: str) -> str:
     if not value.isprintable() and (found := _FORBIDDEN(value)):
         raise EnvelopeRejected(f"The attribute {name} holds the character {found[0]!a}, which CloudEvents forbids.")
+    return value
+
+
+def check_length(name: str, value: str) -> str:
+    """A string of at most LONGEST_BYTES, as everything has that is looked up."""
+    if len(value) > SHORT and (size := len(value.encode("utf-8", "surrogatepass"))) > LONGEST_BYTES:
+        raise EnvelopeRejected(
+            f"{name} has {size:,} bytes in UTF-8, and at most {LONGEST_BYTES:,} can be looked up. Take something "
+            "shorter that tells it from others, or a hash of it."
+        )
     return value
 
 

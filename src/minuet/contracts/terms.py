@@ -43,6 +43,10 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[.\-][A-Za-z0-9_]+)*").fullmatch
 _ENDS_IN_VERSION = re.compile(r".*\.v[0-9]+").fullmatch
 
 
+_LONGEST_NAME = 200
+"""How many characters a topic may have: in Kafka 249 with what stands before it, in an index of PostgreSQL more."""
+
+
 def check_terms(name: str, terms: Terms, payload: PayloadClass, refuse: Callable[[str], DeclarationError]) -> None:
     """Raise what `refuse` makes of the first mistake. Users' code need not be type-checked, so types count too."""
     if unknown := sorted(terms.keys() - Terms.__annotations__.keys()):
@@ -52,9 +56,13 @@ def check_terms(name: str, terms: Terms, payload: PayloadClass, refuse: Callable
             f"{name!r} cannot be a contract's name. A name is made of letters, digits, '_', '.' and '-', "
             "and leaves its version to version=."
         )
+    if len(name) > _LONGEST_NAME:
+        raise refuse(f"its name has {len(name)} characters, and a contract's name has {_LONGEST_NAME} at most.")
     topic = terms.get("topic")
     if topic is not None and not (_is_name(topic) and _NAME(topic)):
         raise refuse(f"topic={topic!r} cannot be a topic's name: it is made of letters, digits, '_', '.' and '-'.")
+    if topic is not None and len(topic) > _LONGEST_NAME:
+        raise refuse(f"topic= has {len(topic)} characters, and a topic's name has {_LONGEST_NAME} at most.")
     version = terms.get("version", 1)
     if type(version) is not int or version < 1:
         raise refuse(f"version={version!r}, but versions are whole numbers from 1 on.")

@@ -5,6 +5,8 @@ A store keeps these clauses, which `minuet.testing.conformance` checks under the
 - S01 All that a unit wrote is there after its commit, and none of it after an error or a kill before.
 - S02 `undo` takes back what was written since `mark`, and nothing else.
 - S03 The inbox remembers (consumer, source, event id) once; ids of two consumers or two sources never collide.
+  Names that others chose (ids, sources, keys, instances) may be of any length; what a store shows of a long one may be
+  shorter.
 - S04 Two units that remember the same identity at the same time: one of them finds it seen.
 - S05 The outbox gives back what was owed in the order of its owing, and never what is done or not committed.
 - S06 Two relays never hold the same outbox row at a time; a dead relay's rows come free at once, a living one's when

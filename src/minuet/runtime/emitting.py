@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 
-from minuet.contracts.attributes import check_text
+from minuet.contracts.attributes import check_length, check_text
 from minuet.contracts.contract import Contract, contract_of
 from minuet.errors import ConnectionLost, MinuetError, StartupError, TransactionLost, UndeclaredEmission
 from minuet.ports.broker import Message
@@ -95,6 +95,9 @@ class AppEmitter:
         for name, text in (("id", id), ("correlationid", correlation_id), ("traceparent", traceparent)):
             if text is not None:
                 check_text(name, text)
+        for given, text in (("id", id), ("correlation_id", correlation_id)):
+            if text is not None:
+                check_length(f"{given}= of {service}.emit({contract.type})", text)
         event_id = id or self._ids.new()
         message = self._writers[service].write(
             contract,

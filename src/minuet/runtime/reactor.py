@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import partial
@@ -76,6 +76,7 @@ class Reactor:
         self.transactional = self._transaction is not None or self._native is not None
         self.takes_writes = self._writes is not None
         self._threads: ThreadPoolExecutor | None = None
+        self._in_threads = set[Future[object]]()
         if not reaction.is_async:
             threads = 1 if self.transactional else min(reaction.concurrency, MOST_THREADS)
             self._threads = ThreadPoolExecutor(threads, thread_name_prefix=self.id)
@@ -83,6 +84,11 @@ class Reactor:
     def __repr__(self) -> str:
         lane = "in a transaction" if self.transactional else "concurrent"
         return f"<Reactor {self.id}, {lane}, {self.guarantee}>"
+
+    @property
+    def is_in_thread(self) -> bool:
+        """Whether a call of it is in a thread now, also one that nobody waits for any more."""
+        return any(call.running() for call in list(self._in_threads))
 
     def close(self) -> None:
         """Let go of its threads; one that still runs ends by itself."""
@@ -111,7 +117,10 @@ class Reactor:
             def call() -> object:
                 return context.run(_in_thread, self._call, arguments)
 
-            return self._check(await asyncio.get_running_loop().run_in_executor(self._threads, call))
+            done = self._threads.submit(call)
+            self._in_threads.add(done)
+            done.add_done_callback(self._in_threads.discard)
+            return self._check(await asyncio.wrap_future(done))
         return self._check(await self._call(**arguments))
 
     async def _collect(self, stream: AsyncIterator[object]) -> list[object]:

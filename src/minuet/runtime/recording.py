@@ -168,6 +168,8 @@ class Recorder:
     ) -> None:
         """Tell observers how a turn was decided, and keep it for those of the commit."""
         turn = turn_of(self._reactor, subject, arrival, outcome)
+        if arrival is None and isinstance(subject, Parked) and (envelope := _envelope(subject)) is not None:
+            turn = msgspec.structs.replace(turn, event_id=envelope.id, correlation_id=instance_of(envelope))
         turn = msgspec.structs.replace(
             turn,
             emitted=emitted,

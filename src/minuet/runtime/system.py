@@ -6,19 +6,31 @@ import os
 import random
 import threading
 import time
+from contextlib import suppress
 
 from minuet.contracts.identity import new
 
 
 def end_process_after(seconds: float) -> None:
-    """End this process, hard, unless it has ended by itself by then.
+    """End this process, hard and with a line on stderr, unless it has ended by itself by then.
 
-    A sync reaction in its thread cannot be stopped; it must not keep a process that was told to stop. What it was doing
-    is begun again by the next, as after any crash.
+    A sync reaction in its thread cannot be stopped, nor one that blocks the event loop; it must not keep a process that
+    was told to stop. What it was doing is begun again by the next, as after any crash.
     """
-    timer = threading.Timer(seconds, os._exit, (1,))
+    timer = threading.Timer(seconds, _end, (seconds,))
     timer.daemon = True
     timer.start()
+
+
+def _end(seconds: float) -> None:
+    said = (
+        f"Process {os.getpid()} was told to stop {seconds:g} s ago and is still at work, most likely in a reaction "
+        "that blocks its event loop, runs on in a thread or ignores that it was cancelled. It is ended, with status 1; "
+        "what is not done is left to the next process.\n"
+    )
+    with suppress(OSError):
+        os.write(2, said.encode())
+    os._exit(1)
 
 
 class SystemClock:

@@ -37,6 +37,11 @@ class Worker:
     def __repr__(self) -> str:
         return f"<Worker of {', '.join(lane.reactor.id for lane in self._lanes) or 'nothing'}>"
 
+    @property
+    def left_behind(self) -> tuple[str, ...]:
+        """Sync reactions, each with its place, that are in their threads now."""
+        return tuple(f"{lane.reactor.id} ({lane.reactor.place})" for lane in self._lanes if lane.reactor.is_in_thread)
+
     def wake(self) -> None:
         """Let every lane and the relay look again."""
         for lane in self._lanes:

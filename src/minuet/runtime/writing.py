@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal
 
-from minuet.contracts.attributes import check_text
+from minuet.contracts.attributes import SHORT, check_length, check_text
 from minuet.contracts.contract import Contract
 from minuet.contracts.envelope import Envelope, to_binary
 from minuet.contracts.writer import StructuredWriter
@@ -39,11 +39,13 @@ class MessageWriter:
     ) -> Message:
         """The message of an event of this contract; `at` is its time in seconds since 1970 UTC.
 
-        Raises InvalidEmission when its contract does not allow its data, EnvelopeRejected when its key cannot be an
-        attribute, PayloadTooLarge when the broker would refuse it.
+        Raises InvalidEmission when its contract does not allow its data, EnvelopeRejected when its key is too long or
+        cannot be an attribute, PayloadTooLarge when the broker would refuse it.
         """
         data = _valid(contract, event)
         key = contract.key_of(event)
+        if key is not None and len(key) > SHORT:
+            check_length(f"The key of {contract.type} (declared at {contract.place})", key)
         if self._form == "columns":
             if key is not None and not (key and key.isascii() and key.isprintable()):
                 check_text("partitionkey", key)

@@ -17,7 +17,7 @@ from minuet.service.provider import Provider, read_provider
 from minuet.service.reaction import Reaction
 from minuet.service.signature import read_reaction
 
-NAME = re.compile(r"[a-z][a-z0-9_-]*")
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,99}")
 
 Predicate: TypeAlias = Callable[[Never], bool]
 """A function of one event. With `Never` any event's will do; decoration compares it with what is taken."""
@@ -72,7 +72,7 @@ class Service:
     """A bounded context: it owns events and state, reacts to events, and nobody calls it.
 
     `name` is its consumer group, its tables' prefix and, as `/name`, the source of what it emits: lower case
-    letters, digits, `_` and `-`, a letter first. `owns` are the events that it alone decides about. Raises
+    letters, digits, `_` and `-`, a letter first, 100 at most. `owns` are the events that it alone decides about. Raises
     DeclarationError here and in its decorators, all of which return the function as it was.
     """
 
@@ -87,7 +87,7 @@ class Service:
         if not NAME.fullmatch(name):
             raise Declared(f"Service {name!r}", where.place).refuse(
                 "cannot have this name, which names a consumer group and tables too. Write lower case "
-                "letters, digits, `_` and `-`, a letter first, such as `payments`."
+                "letters, digits, `_` and `-`, a letter first, 100 at most, such as `payments`."
             )
         self.name = name
         self.place = where.place
@@ -224,7 +224,8 @@ class Service:
         With `tx`, a connection or session of the service's store, it becomes part of the caller's transaction
         and is published once that commits. An `id` of the caller's own makes a repeated call harmless.
         Without `correlation_id` the event begins a workflow instance of its own. `traceparent` is W3C's.
-        Raises StartupError outside `app.connected()` and `app.running()`.
+        Raises StartupError outside `app.connected()` and `app.running()`, EnvelopeRejected for an id, a key or a
+        correlation id that is empty or has more than 1,024 bytes.
         """
         if self._emitter is None:
             raise StartupError(

@@ -17,6 +17,8 @@ from minuet.service.context import Transaction
 from minuet.service.declaration import Declared
 from minuet.service.reaction import Emission, Need, Reaction, Shape
 
+LONGEST_NAME = 100
+"""How many characters a reaction's name has at most. With its service's it stands in PostgreSQL's indexes."""
 GRAMMAR = "`None`, `A`, `A | B`, `A | None`, `tuple[A, B]`, `list[A | B]` or `AsyncIterator[A | B]`"
 
 
@@ -30,6 +32,11 @@ def read_reaction(service: str, function: Callable[..., object], asked: options.
     where = Declared(f"Reaction {service}.{function.__name__}", place_of(function))
     if not function.__name__.isidentifier():
         raise where.refuse("has no name. A reaction is known by its function's name: give it one.")
+    if len(function.__name__) > LONGEST_NAME:
+        raise where.refuse(
+            f"has a name of {len(function.__name__)} characters, and what it handled is remembered under that name, "
+            f"which may have {LONGEST_NAME}. Give the function a shorter one."
+        )
     hints = resolved(function, where)
     is_async = runs_async(function, where)
     event_parameter, takes, needs = read_parameters(function, hints, where)

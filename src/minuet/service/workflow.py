@@ -37,7 +37,7 @@ class Workflow:
         where = Declared(f"Workflow {name}", place_of_caller())
         if not NAME.fullmatch(name):
             raise Declared(f"Workflow {name!r}", where.place).refuse(
-                "cannot have this name. Write lower case letters, digits, `_` and `-`, a letter first."
+                "cannot have this name. Write lower case letters, digits, `_` and `-`, a letter first, 100 at most."
             )
         self.name = name
         self.place = where.place

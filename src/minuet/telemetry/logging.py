@@ -26,7 +26,9 @@ class LogObserver:
             self._log(turn)
 
     def _log(self, turn: Turn) -> None:
-        about = f"{turn.reaction} {turn.topic} {turn.event_id} (instance {turn.correlation_id})"
+        known = [turn.reaction, turn.topic, turn.event_id or "(an event without a readable id)"]
+        instance = [] if turn.correlation_id is None else [f"(instance {turn.correlation_id})"]
+        about = " ".join([*known, *instance])
         match turn.outcome:
             case Outcome.RETRY:
                 logger.warning(

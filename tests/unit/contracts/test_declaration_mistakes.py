@@ -26,6 +26,8 @@ MISTAKES = [
     ({"topic": "two words"}, "topic='two words' cannot be a topic's name: it is made of letters,"),
     ({"topic": ""}, "topic='' cannot be a topic's name"),
     ({"topic": 7}, "topic=7 cannot be a topic's name"),
+    ({"name": "N" * 201}, "its name has 201 characters, and a contract's name has 200 at most."),
+    ({"topic": "T" * 201}, "topic= has 201 characters, and a topic's name has 200 at most."),
     ({"owner": 7}, "owner=7, but an owner is a name."),
     ({"owner": ""}, "owner='', but an owner is a name."),
     ({"consumers": "payments"}, "consumers='payments', but consumers are a list of services' names."),

@@ -225,6 +225,18 @@ def test_a_lambda_has_no_name_to_be_known_by():
         Service("shipping").reaction(ship)
 
 
+def test_a_name_is_not_too_long():
+    """What a reaction handled is looked up under its name, which has 100 characters at most."""
+
+    async def ship(placed: Placed) -> None: ...
+
+    ship.__name__ = "s" * 101
+    with pytest.raises(DeclarationError, match="has a name of 101 characters"):
+        Service("shipping").reaction(ship)
+    ship.__name__ = "s" * 100
+    assert Service("shipping").reaction(ship) is ship
+
+
 def test_a_name_belongs_to_one_reaction():
     """The second function of one name in a service is refused, and the first one stays."""
     service = Service("shipping")

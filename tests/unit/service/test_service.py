@@ -59,13 +59,15 @@ def test_a_service_reads_as_what_it_owns_and_does():
     assert repr(Service("mail")) == "<Service mail owns [] reacts in []>"
 
 
-@pytest.mark.parametrize("name", ["a", "orders", "order-flow", "order_flow", "o2"])
+@pytest.mark.parametrize("name", ["a", "orders", "order-flow", "order_flow", "o2", "o" * 100])
 def test_a_service_may_be_called(name):
-    """Lower case letters, digits, `_` and `-`, a letter first."""
+    """Lower case letters, digits, `_` and `-`, a letter first, 100 at most."""
     assert Service(name).name == name
 
 
-@pytest.mark.parametrize("name", ["", "Orders", "2orders", "-orders", "order flow", "orders\n", "ordérs", "a.b"])
+@pytest.mark.parametrize(
+    "name", ["", "Orders", "2orders", "-orders", "order flow", "orders\n", "ordérs", "a.b", "o" * 101]
+)
 def test_a_name_that_a_broker_or_database_would_trip_over_is_refused(name):
     """Any other name is refused with the place of the service and an example."""
     with pytest.raises(DeclarationError, match=r"test_service\.py:\d+: Service .*such as `payments`"):

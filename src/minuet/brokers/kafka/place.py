@@ -11,7 +11,7 @@ import msgspec
 
 from minuet.contracts.duration import seconds
 from minuet.errors import DeclarationError, StartupError
-from minuet.ports.address import without_secrets
+from minuet.ports.address import ENCODE, without_secrets
 
 PORT = 9092
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -65,7 +65,9 @@ class KafkaPlace(msgspec.Struct, frozen=True, kw_only=True):
         try:
             parts = urlsplit(url)
         except ValueError:
-            raise StartupError(f"{shown} is no URL. Write kafka://host:9092,host:9092/?option=value.") from None
+            raise StartupError(
+                f"{shown} is no URL. Write kafka://host:9092,host:9092/?option=value. {ENCODE}"
+            ) from None
         if parts.path not in ("", "/") or parts.fragment:
             raise StartupError(
                 f"{shown} has a path, and topics are named by their contracts. Write kafka://host:9092, with "

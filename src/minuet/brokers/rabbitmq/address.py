@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import msgspec
 
 from minuet.errors import StartupError
+from minuet.ports.address import ENCODE
 
 OPTIONS = {
     "exchange": "the exchange that events are published to",
@@ -62,7 +63,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         try:
             port = parts.port or (TLS_PORT if tls == "on" else PORT)
         except ValueError:
-            raise StartupError("The port in a rabbitmq:// URL is no number from 1 to 65535.") from None
+            raise StartupError(f"The port in a rabbitmq:// URL is no number from 1 to 65535. {ENCODE}") from None
         queues = options.get("queues")
         return cls(
             host=parts.hostname or "localhost",

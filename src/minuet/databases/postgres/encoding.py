@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 
 from psycopg.adapt import PyFormat, Transformer
 
+from minuet.contracts.attributes import LONGEST_BYTES
 from minuet.errors import StoreUnavailable
 
 TEXT, BYTEA, INT8, FLOAT8 = 25, 17, 20, 701
@@ -15,6 +17,10 @@ _NULL = b"\xff\xff\xff\xff"
 _ESCAPE = "\ufdd0"
 """PostgreSQL keeps no NUL in a text, and minuet's names may have one. A character that Unicode gives to nobody stands
 for it in minuet's own tables."""
+_SHORT = LONGEST_BYTES // 6
+"""So many characters are not too long, even if each is half of a surrogate pair, spelled out."""
+_BEGINNING = 100
+"""How many characters are left of a name that is too long."""
 
 
 class Ready(bytes):
@@ -125,3 +131,18 @@ def given_back(text: str) -> str:
     if _ESCAPE not in text:
         return text
     return text.replace(f"{_ESCAPE}0", "\0").replace(f"{_ESCAPE}e", _ESCAPE)
+
+
+def indexed(text: str) -> str:
+    """A name that somebody else chose, as an index has room for it: itself, or its beginning and its SHA-256.
+
+    What is shortened already stays as it is.
+    """
+    if len(text) <= _SHORT or len(kept(text).encode(errors="backslashreplace")) <= LONGEST_BYTES:
+        return text
+    return f"{text[:_BEGINNING]}…sha256:{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def indexed_or_none(text: str | None) -> str | None:
+    """As `indexed`, of a name that may be missing."""
+    return None if text is None else indexed(text)

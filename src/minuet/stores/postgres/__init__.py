@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from minuet.databases.lease import claim_of
 from minuet.databases.migrations import steps_of
 from minuet.databases.postgres import LOCKS, PostgresDatabase
-from minuet.databases.postgres.encoding import given_back, kept, numbers, texts
+from minuet.databases.postgres.encoding import given_back, indexed, indexed_or_none, kept, numbers, texts
 from minuet.databases.postgres.examination import examine
 from minuet.databases.postgres.guarded import GuardedConnection
 from minuet.databases.postgres.pipelining import Line, Row
@@ -147,12 +147,12 @@ class PostgresStore:
     async def waiting_behind(self, letter: DeadLetter) -> int:
         if letter.key is None:
             return 0
-        [(count,)] = await self.database.read(SQL["parked_waiting_behind"], letter.consumer, kept(letter.key))
+        [(count,)] = await self.database.read(SQL["parked_waiting_behind"], letter.consumer, kept(indexed(letter.key)))
         return int(count)
 
     async def parked(self, which: ParkedFilter, limit: int = 1000) -> list[Standing]:
-        ids = None if which.event_ids is None else texts(which.event_ids)
-        key = None if which.key is None else kept(which.key)
+        ids = None if which.event_ids is None else texts(map(indexed, which.event_ids))
+        key = None if which.key is None else kept(indexed(which.key))
         values = (ids, which.consumer, key, which.unsettled, limit)
         return [standing_of(row) for row in await self.database.read(SQL["parked_standing"], *values)]
 
@@ -196,6 +196,7 @@ def _owed(row: Row, claim: str = "") -> Owed:
 def _letters(which: DeadLetterFilter) -> tuple[object, ...]:
     """A filter as a statement's values."""
     ids = None if which.ids is None else numbers(which.ids)
-    event_ids = None if which.event_ids is None else texts(which.event_ids)
-    key = None if which.key is None else kept(which.key)
-    return (which.state, which.consumer, which.topic, which.reason, which.correlation_id, key, ids, event_ids)
+    event_ids = None if which.event_ids is None else texts(map(indexed, which.event_ids))
+    key = None if which.key is None else kept(indexed(which.key))
+    instance = indexed_or_none(which.correlation_id)
+    return (which.state, which.consumer, which.topic, which.reason, instance, key, ids, event_ids)

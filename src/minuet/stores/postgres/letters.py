@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from minuet.databases.json_columns import headers_text, text_of
-from minuet.databases.postgres.encoding import kept, numbers
+from minuet.databases.postgres.encoding import indexed_or_none, kept, numbers
 from minuet.databases.postgres.pipelining import Line
 from minuet.ports.store import DeadLetter, Parked
 from minuet.stores.postgres.parking import PostgresParking
@@ -27,7 +27,8 @@ class PostgresDeadLetters:
             line.post(SQL["bury_again"], *said, d.id)
             number = d.id
         else:
-            names = (d.consumer, d.topic, d.key, d.event_id, d.source, d.correlation_id, d.type)
+            chosen = (indexed_or_none(name) for name in (d.key, d.event_id, d.source, d.correlation_id))
+            names = (d.consumer, d.topic, *chosen, d.type)
             texts = (None if name is None else kept(name) for name in names)
             [(number,)] = await line.rows(SQL["bury"], *texts, headers_text(d.headers), *body_in_two(d.body), *said)
         if hold is not None:

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from minuet.databases.json_columns import headers_text, text_of
-from minuet.databases.postgres.encoding import given_back, numbers, octets, texts
+from minuet.databases.postgres.encoding import given_back, indexed, indexed_or_none, numbers, octets, texts
 from minuet.databases.postgres.pipelining import Line
 from minuet.ports.store import Parked
 from minuet.stores.postgres.rows import SQL, begun, body_in_two, parked_of
@@ -26,8 +26,9 @@ class PostgresParking:
         return bool(await self._line.rows(SQL["parked_busy"], consumer))
 
     async def blocked(self, consumer: str, keys: Sequence[str]) -> set[str]:
-        rows = await self._line.rows(SQL["parked_blocked"], consumer, texts(set(keys)))
-        return {given_back(key) for (key,) in rows}
+        asked = {indexed(key): key for key in keys}
+        rows = await self._line.rows(SQL["parked_blocked"], consumer, texts(asked))
+        return {asked[given_back(key)] for (key,) in rows}
 
     async def park(
         self,
@@ -48,9 +49,9 @@ class PostgresParking:
             SQL["park"],
             texts(p.consumer for p in deliveries),
             texts(p.topic for p in deliveries),
-            texts(p.key for p in deliveries),
-            texts(p.event_id for p in deliveries),
-            texts(p.source for p in deliveries),
+            texts(indexed_or_none(p.key) for p in deliveries),
+            texts(indexed_or_none(p.event_id) for p in deliveries),
+            texts(indexed_or_none(p.source) for p in deliveries),
             texts(headers_text(p.headers) for p in deliveries),
             texts(body for body, _ in bodies),
             octets(each for _, each in bodies),
@@ -83,7 +84,7 @@ class PostgresParking:
         keys: defaultdict[str, set[str]] = defaultdict(set)
         for p in parked:
             if p.key is not None:
-                keys[p.consumer].add(p.key)
+                keys[p.consumer].add(indexed(p.key))
         for consumer, settled in keys.items():
             line.post(SQL["parked_promote"], consumer, texts(sorted(settled)), at)
 

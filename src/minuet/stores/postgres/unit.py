@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any
@@ -11,7 +11,7 @@ import psycopg
 
 from minuet.databases.json_columns import headers_text
 from minuet.databases.postgres import CHANNEL, ELSEWHERE, Committed, PostgresDatabase
-from minuet.databases.postgres.encoding import given_back, octets, texts
+from minuet.databases.postgres.encoding import given_back, indexed, octets, texts
 from minuet.databases.postgres.pipelining import Line
 from minuet.errors import StoreUnavailable, TransactionLost
 from minuet.ports.broker import Message
@@ -119,15 +119,22 @@ class PostgresInbox:
         self._line = line
 
     async def seen(self, consumer: str, identities: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-        rows = await self._line.rows(SQL["inbox_seen"], consumer, *_in_two(identities))
-        return {(given_back(source), given_back(event_id)) for source, event_id in rows}
+        asked = _indexed(identities)
+        rows = await self._line.rows(SQL["inbox_seen"], consumer, *_in_two(asked))
+        return {asked[given_back(source), given_back(event_id)] for source, event_id in rows}
 
     async def remember(self, consumer: str, identities: Sequence[tuple[str, str]], at: float) -> set[tuple[str, str]]:
-        rows = await self._line.rows(SQL["inbox_remember"], consumer, *_in_two(identities), at)
-        return {(given_back(source), given_back(event_id)) for source, event_id in rows}
+        asked = _indexed(identities)
+        rows = await self._line.rows(SQL["inbox_remember"], consumer, *_in_two(asked), at)
+        return {asked[given_back(source), given_back(event_id)] for source, event_id in rows}
 
 
-def _in_two(identities: Sequence[tuple[str, str]]) -> tuple[bytes, bytes]:
+def _indexed(identities: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, str]]:
+    """What was asked for, by what the table has for it."""
+    return {(indexed(source), indexed(event_id)): (source, event_id) for source, event_id in identities}
+
+
+def _in_two(identities: Collection[tuple[str, str]]) -> tuple[bytes, bytes]:
     return texts(source for source, _ in identities), texts(event_id for _, event_id in identities)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import uuid
 from collections.abc import Sequence
 from functools import cached_property
@@ -63,6 +64,14 @@ class StoreBench(Suite):
     def new_consumer(self) -> str:
         """A consumer that nobody has used."""
         return f"{self.new_name('service')}.react"
+
+    def long_name(self) -> str:
+        """Longer than any entry of an index, and not to be compressed; two of them differ at their ends alone."""
+        return self._beginning + secrets.token_hex(8)
+
+    @cached_property
+    def _beginning(self) -> str:
+        return secrets.token_hex(3000)
 
     def message(self, topic: str, number: int = 0) -> Message:
         """Something to owe the broker."""

@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from minuet.ports.store import Attempt, DeadLetter, DeadLetterFilter, Parked, Store
+from minuet.ports.store import Attempt, DeadLetter, DeadLetterFilter, Parked, ParkedFilter, Store
 from minuet.testing.conformance.claims import requires
 from minuet.testing.conformance.of_stores.bench import NOW, StoreBench
 from minuet.testing.conformance.process import Prompter
@@ -220,6 +220,32 @@ class Burying(StoreBench):
         assert await store.waiting_behind(again) == 1
         assert await self.discard(store, again)
         assert [found.id for found in await self.due(store, consumer, now=NOW + 1000)] == [later.id]
+
+    async def test_s13_a_letter_of_long_names_is_found_and_holds_its_key(self) -> None:
+        """Names of thousands of characters, which others chose, find a letter, and what waits behind it goes on when
+        it is handled.
+        """
+        store, consumer = await self.store(), self.new_consumer()
+        named = {"key": self.long_name(), "event_id": self.long_name(), "source": self.long_name()}
+        first = msgspec.structs.replace(self.delivery(consumer, attempts=1), **named)
+        instance = self.long_name()
+        async with store.transaction() as unit:
+            letter = msgspec.structs.replace(self.letter(first), correlation_id=instance)
+            number = await unit.dead_letters.bury(letter, hold=first)
+        [later] = await self.park(store, self.delivery(consumer, first.key), state="behind")
+        which = {"consumer": consumer, "state": "open"}
+        for words in ({"key": first.key}, {"event_ids": (first.event_id,)}, {"correlation_id": instance}):
+            found = await store.list_dead_letters(msgspec.convert({**which, **words}, DeadLetterFilter))
+            assert [each.id for each in found] == [number]
+        standing = await store.parked(ParkedFilter(event_ids=(str(first.event_id),), key=first.key))
+        assert [each.state for each in standing] == ["held"]
+        [letter] = await self.letters_of(store, consumer)
+        assert await store.waiting_behind(letter) == 1
+        assert await self.blocked(store, consumer, str(first.key)) == {first.key}
+        assert await self.redrive(store, letter)
+        [redriven] = await self.due(store, consumer)
+        await self.settle(store, redriven)
+        assert [found.id for found in await self.due(store, consumer)] == [later.id]
 
     async def test_s13_without_hold_later_ones_go_on(self) -> None:
         """A letter that does not hold its key lets the next one pass at once."""

@@ -94,6 +94,23 @@ class Waiting(StoreBench):
         assert await self.blocked(store, consumer, "a") == set()
         assert await self.due(store, consumer, now=NOW + 1000) == []
 
+    async def test_s08_a_long_key_is_a_key(self) -> None:
+        """Keys of thousands of characters, which others chose, block, wait and fall due as others do."""
+        store, consumer = await self.store(), self.new_consumer()
+        key, other = self.long_name(), self.long_name()
+        [running] = await self.park(store, self.delivery(consumer, key), state="running")
+        behind = await self.park(store, self.delivery(consumer, key), self.delivery(consumer, key), state="behind")
+        [another] = await self.park(store, self.delivery(consumer, other))
+        assert await self.blocked(store, consumer, key, other, self.long_name()) == {key, other}
+        assert [found.id for found in await self.due(store, consumer)] == [another.id]
+        await self.settle(store, running)
+        for expected in behind:
+            [found] = await self.due(store, consumer, now=NOW + 1)
+            assert found.id == expected.id
+            assert await self.blocked(store, consumer, key) == {key}
+            await self.settle(store, found)
+        assert await self.blocked(store, consumer, key, other) == {other}
+
     async def test_s08_a_consumer_is_busy_until_all_is_settled(self) -> None:
         """`busy` says whether anything at all is unsettled: due, behind or running."""
         store, consumer = await self.store(), self.new_consumer()

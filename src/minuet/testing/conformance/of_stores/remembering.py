@@ -61,6 +61,18 @@ class Remembering(StoreBench):
             await self.remember(store, consumer, remembered)
             assert await self.seen(store, consumer, remembered, other) == {remembered}
 
+    async def test_s03_long_identities_are_told_apart(self) -> None:
+        """Ids and sources of thousands of characters, which others chose, are remembered, each as itself."""
+        store, consumer = await self.store(), self.new_consumer()
+        sources, ids = (SOURCE, self.long_name(), self.long_name()), (self.long_name(), self.long_name())
+        identities = [(source, event_id) for source in sources for event_id in ids]
+        for identity in identities:
+            assert await self.seen(store, consumer, *identities) == set(identities[: identities.index(identity)])
+            async with store.transaction() as unit:
+                assert await unit.inbox.remember(consumer, [identity], NOW) == {identity}
+        async with store.transaction() as unit:
+            assert await unit.inbox.remember(consumer, identities, NOW) == set()
+
     async def test_s04_of_many_tasks_one_remembers(self) -> None:
         """Eight tasks that take up the same events at the same time write each event's row once."""
         store, consumer = await self.store(), self.new_consumer()
