@@ -10,7 +10,8 @@ from minuet.ports.broker import Message
 from minuet.ports.observer import Point
 from minuet.runtime.housekeeping import Housekeeping
 from minuet.runtime.observing import Observers
-from minuet.runtime.relay import MOST_BEHIND, MOST_REFUSED, Relay
+from minuet.runtime.refusals import MOST_BEHIND, MOST_REFUSED
+from minuet.runtime.relay import Relay
 from minuet.runtime.system import SystemClock
 from minuet.testing.signals import Signals
 from tests.acceptance.forked import Forked, Parent

@@ -8,10 +8,7 @@ a topic, or one before many of its key, holds up that topic alone, of which one 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Container, Sequence
-
-import msgspec
+from collections.abc import Sequence
 
 from minuet.errors import BrokerUnavailable, MessagesRefused
 from minuet.ports.broker import Broker
@@ -19,31 +16,14 @@ from minuet.ports.clock import Chance
 from minuet.ports.observer import Point, Turn
 from minuet.ports.store import LEASE_SECONDS, Owed, Store
 from minuet.runtime.feed import RECONNECT
+from minuet.runtime.held import Held
 from minuet.runtime.observing import Observers
+from minuet.runtime.refusals import Behind, Refusals
 
 BATCH = 256
 """How many messages are claimed together at most."""
-BORN_BATCH = 2048
-"""How many are published together at most that nobody had to claim, give or take a commit: a broker's work goes by
-batches and their topics, and those of a batch are many."""
-MOST_HELD = 10_000
-"""How many messages that nobody had to claim wait here to be published; what is owed beyond them is claimed."""
-MOST_HELD_BYTES = 16 * 1024 * 1024
-"""How much their bodies come to, give or take a commit."""
-MOST_REFUSED = 10
-"""How many messages of a topic are refused one by one; then the topic is."""
-MOST_BEHIND = BATCH
-"""How many of a topic are refused or wait behind such of their keys, claimed in vain each time; then the topic is."""
 SWEEP_SECONDS = 5.0
 """How often it looks although nobody told it to: what a relay held that has stopped is free when its lease ends."""
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """What the broker would not take: how often, and when, by the loop's time, it is tried again."""
-
-    topic: str
-    times: int
-    again_at: float
 
 
 class Relay:
@@ -65,32 +45,26 @@ class Relay:
         self._observers = observers
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._refusals: dict[int, Refusal] = {}
-        """By the number of the message."""
-        self._topics: dict[str, Refusal] = {}
-        """By topic, those that are refused as a whole."""
+        self._refusals = Refusals(chance)
         self._published: list[Owed] = []
         """With the broker, and not written down as such yet."""
         self._left: list[Owed] = []
         """Held, not published, and not given back yet."""
         self._ahead: list[Owed] = []
         """Held and to be published next."""
-        self._born: deque[tuple[float, Sequence[Owed]]] = deque()
-        """Held from their birth, by commit, and since when by the loop's time."""
-        self._born_count = self._born_bytes = 0
+        self._born = Held()
+        """Held from their birth."""
         self._series = 0
         """Counts how often what was held was given back."""
         self._late: list[Owed] = []
         """Held, and to be given back: of a series that is over."""
         self._looks = True
         """Whether there may be something to claim."""
-        self._passed_over = 0
-        """How many of those claimed last were refused before, or wait behind such."""
         self._failures = 0
         """How often in a row nothing could be done."""
 
     def __repr__(self) -> str:
-        return f"<Relay from {self._store!r} to {self._broker!r}, {len(self._refusals)} refused>"
+        return f"<Relay from {self._store!r} to {self._broker!r}, {self._refusals!r}>"
 
     def wake(self) -> None:
         """Something may be owed that is to be claimed."""
@@ -99,17 +73,14 @@ class Relay:
 
     def series(self) -> int | None:
         """In which series this relay will take what is held from its birth; None while it is to be claimed."""
-        full = self._born_count >= MOST_HELD or self._born_bytes >= MOST_HELD_BYTES
-        return None if full or self._failures or self._refusals or self._topics else self._series
+        return None if self._born.full or self._failures or self._refusals else self._series
 
     def hold(self, series: int, rows: Sequence[Owed]) -> None:
         """Publish these, which are held, next."""
         if series != self._series:
             self._late += rows
-        elif rows:
-            self._born.append((asyncio.get_running_loop().time(), rows))
-            self._born_count += len(rows)
-            self._born_bytes += sum(len(row.message.body) for row in rows)
+        else:
+            self._born.add(rows)
         self._changed.set()
 
     def stop(self) -> None:
@@ -142,7 +113,9 @@ class Relay:
         self._changed.clear()
         if not self._left:
             self._left = self._next_born() or await self._claimed()
-        ready = self._ready(self._left)
+        ready, others = self._refusals.ready(self._left)
+        if others:
+            self._changed.set()
         try:
             if ready:
                 await self._publish_beside(ready)
@@ -166,26 +139,14 @@ class Relay:
 
     def _next_born(self) -> list[Owed]:
         """A batch of what is held from its birth; none when its lease may have ended: then it is given back."""
-        now, batch = asyncio.get_running_loop().time(), list[Owed]()
-        while self._born and len(batch) < BORN_BATCH:
-            since, rows = self._born.popleft()
-            self._born_count -= len(rows)
-            self._born_bytes -= sum(len(row.message.body) for row in rows)
-            batch += rows
-            if now - since > self.lease_seconds / 2:
-                self._withdraw()
-                self._late += batch
-                return []
-        return batch
+        if self._born.age_seconds > self.lease_seconds / 2:
+            self._withdraw()
+        return self._born.batch()
 
     def _withdraw(self) -> None:
         """Let go of all that is held, and begin another series."""
-        self._late += self._ahead
+        self._late += [*self._ahead, *self._born.everything()]
         self._ahead = []
-        for _, rows in self._born:
-            self._late += rows
-        self._born.clear()
-        self._born_count = self._born_bytes = 0
         self._series += 1
         self._looks = True
 
@@ -193,9 +154,8 @@ class Relay:
         if not self._looks:
             return []
         self._looks = False
-        now = asyncio.get_running_loop().time()
-        without = {topic for topic, refusal in self._topics.items() if refusal.again_at > now}
-        passed_over = max(len(self._refusals), self._passed_over) + len(self._left) + len(self._published)
+        without = self._refusals.topics_held_up()
+        passed_over = self._refusals.passed_over + len(self._left) + len(self._published)
         try:
             owed = await self._store.claim_owed(BATCH + passed_over, lease_seconds=self.lease_seconds, without=without)
         except BaseException:
@@ -206,7 +166,7 @@ class Relay:
 
     async def _claim_ahead(self) -> None:
         """Claim what was owed since the last claim. While anything is refused, one batch at a time."""
-        if not self._refusals and not self._topics:
+        if not self._refusals:
             self._ahead = await self._claimed()
 
     async def _write_down(self) -> None:
@@ -232,48 +192,7 @@ class Relay:
             if late:
                 self._changed.set()
 
-    def _ready(self, owed: Sequence[Owed]) -> list[Owed]:
-        """Those whose time has come: no refused one before its time, and nothing of its key behind it."""
-        if not self._refusals:
-            self._passed_over = 0
-            return list(owed)
-        now = asyncio.get_running_loop().time()
-        there = {row.id for row in owed}
-        self._refusals = {number: refusal for number, refusal in self._refusals.items() if number in there}
-        blocked: set[tuple[str, str]] = set()
-        ready: list[Owed] = []
-        waiting = Counter[str]()
-        for row in owed:
-            refusal = self._refusals.get(row.id)
-            if refusal is not None and refusal.again_at > now:
-                blocked.update(_order(row))
-                waiting[row.message.topic] += 1
-            elif blocked.isdisjoint(_order(row)):
-                ready.append(row)
-            else:
-                waiting[row.message.topic] += 1
-        many = self._pass_over(waiting)
-        return [row for row in ready if row.message.topic not in many]
-
-    def _pass_over(self, waiting: Counter[str]) -> list[str]:
-        """So many of these topics cannot go yet: claim as many more, but none of a topic of which they are too many.
-
-        Those topics are returned.
-        """
-        many = [topic for topic, rows in waiting.items() if rows > MOST_BEHIND]
-        if many or waiting.total() > self._passed_over:
-            self._changed.set()
-        self._passed_over = waiting.total()
-        for topic in many:
-            alike = {number: refusal for number, refusal in self._refusals.items() if refusal.topic == topic}
-            self._topics[topic] = min(alike.values(), key=lambda refusal: refusal.again_at)
-            for number in alike:
-                del self._refusals[number]
-        return many
-
     async def _publish(self, rows: Sequence[Owed]) -> None:
-        if self._topics:
-            rows = _with_one_of(self._topics, rows)
         try:
             await self._broker.publish([row.message for row in rows])
         except BrokerUnavailable:
@@ -290,10 +209,9 @@ class Relay:
             self._note(rows)
 
     async def _publish_each(self, rows: Sequence[Owed]) -> None:
-        blocked: set[tuple[str, str]] = set()
-        refused: set[str] = set()
+        behind = Behind(self._refusals)
         for row in rows:
-            if row.message.topic in refused or not blocked.isdisjoint(_order(row)):
+            if row in behind:
                 continue
             try:
                 await self._broker.publish([row.message])
@@ -301,53 +219,32 @@ class Relay:
                 raise
             except Exception as error:  # this one, then
                 self._refuse(row, error)
-                blocked.update(_order(row))
-                if row.message.topic in self._topics:
-                    refused.add(row.message.topic)
+                behind.add(row)
             else:
                 self._note([row])
 
     def _refuse_each(self, rows: Sequence[Owed], error: Exception) -> None:
         """Try the first of each key again later, and what is behind it then; or their topic."""
-        blocked: set[tuple[str, str]] = set()
-        refused: set[str] = set()
+        behind = Behind(self._refusals)
         for row in rows:
-            if row.message.topic not in refused and blocked.isdisjoint(_order(row)):
+            if row not in behind:
                 self._refuse(row, error)
-                blocked.update(_order(row))
-                if row.message.topic in self._topics:
-                    refused.add(row.message.topic)
+                behind.add(row)
 
     def _refuse(self, row: Owed, error: Exception) -> None:
-        """Try this one again later, and go on with others; when there are many of its topic, the whole topic."""
-        topic = row.message.topic
-        alike = [number for number, refusal in self._refusals.items() if refusal.topic == topic]
-        if topic in self._topics or (row.id not in alike and len(alike) >= MOST_REFUSED):
-            for number in alike:
-                del self._refusals[number]
-            self._topics[topic] = refusal = self._again(topic, self._topics.get(topic))
-            about = f"{topic}, refused as a whole, {refusal.times} times"
-        else:
-            self._refusals[row.id] = refusal = self._again(topic, self._refusals.get(row.id))
-            about = f"{topic} {row.message.id}, refused {refusal.times} times"
-        self._observers.trouble(f"publishing from {self._store!r}: {about}", error)
-
-    def _again(self, topic: str, before: Refusal | None) -> Refusal:
-        times = before.times + 1 if before is not None else 1
-        pause = RECONNECT.delay(times + 1, self._chance.random()) or 0.0
-        return Refusal(topic, times, asyncio.get_running_loop().time() + pause)
+        """Try it again later, and say so."""
+        self._observers.trouble(f"publishing from {self._store!r}: {self._refusals.refuse(row)}", error)
 
     def _seconds_to_next(self) -> float:
         """How long until a refused one is tried again, or it is time to look in any case."""
         now = asyncio.get_running_loop().time()
-        instants = [refusal.again_at for refusal in (*self._refusals.values(), *self._topics.values())]
-        return min([SWEEP_SECONDS, self.lease_seconds, *(max(0.0, instant - now) for instant in instants)])
+        return min(
+            [SWEEP_SECONDS, self.lease_seconds, *(max(0.0, instant - now) for instant in self._refusals.instants())]
+        )
 
     def _note(self, rows: Sequence[Owed]) -> None:
         """These are with the broker."""
-        for row in rows:
-            self._refusals.pop(row.id, None)
-            self._topics.pop(row.message.topic, None)
+        self._refusals.taken(rows)
         there = {row.id for row in rows}
         self._published += rows
         self._left = [row for row in self._left if row.id not in there]
@@ -365,23 +262,6 @@ class Relay:
                     for row in rows
                 ],
             )
-
-
-def _order(row: Owed) -> list[tuple[str, str]]:
-    """What it must keep its order with: the topic and key, nothing without a key."""
-    return [] if row.message.key is None else [(row.message.topic, row.message.key)]
-
-
-def _with_one_of(topics: Container[str], rows: Sequence[Owed]) -> Sequence[Owed]:
-    """Of these topics the oldest row each, and all of the others."""
-    tried: set[str] = set()
-    chosen: list[Owed] = []
-    for row in rows:
-        if row.message.topic not in tried:
-            chosen.append(row)
-            if row.message.topic in topics:
-                tried.add(row.message.topic)
-    return chosen
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> bool:
