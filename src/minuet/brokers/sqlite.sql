@@ -28,6 +28,12 @@ INSERT OR IGNORE INTO minuet_log
     (topic, key, id, source, type, time, correlationid, causationid, traceparent, headers, body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+-- The same of events without what few have, a traceparent and extensions: to bind a NULL, Python's sqlite3 first asks
+-- around whether somebody adapts it.
+-- name: publish_plain
+INSERT OR IGNORE INTO minuet_log (topic, key, id, source, type, time, correlationid, causationid, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
 -- name: last
 SELECT max(seq) FROM minuet_log;
 

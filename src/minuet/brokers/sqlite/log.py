@@ -31,6 +31,15 @@ def row_of(m: Message) -> tuple[object, ...]:
     return (*event, None, None, None, None, None, headers_text(a), m.body)
 
 
+def _plain_rows(messages: Sequence[Message]) -> list[tuple[object, ...]]:
+    """The columns of those messages that have neither traceparent nor extensions, without these."""
+    return [
+        (m.topic, m.key, m.id, m.source, a.type, a.at, a.correlationid, a.causationid, m.body)
+        for m in messages
+        if isinstance(a := m.headers, Attributes) and a.traceparent is None and not a.extensions
+    ]
+
+
 def delivery_of(row: Sequence[Any]) -> Delivery:
     """A row of the log, with its number last."""
     topic, key, event_id, source, kind, at, correlation, causation, traceparent, further, body, seq = row
@@ -53,10 +62,11 @@ def append(connection: sqlite3.Connection, messages: Sequence[Message]) -> tuple
     """Append to the log. Returns the number before the first, and how many were absorbed as duplicates."""
     refuse_large(messages, LARGEST_BYTES)
     [(before,)] = connection.execute(SQL["last"]).fetchall()
-    inserted = connection.executemany(
-        SQL["publish"],
-        [row_of(message) for message in messages],
-    ).rowcount
+    plain = _plain_rows(messages)
+    if len(plain) == len(messages):
+        inserted = connection.executemany(SQL["publish_plain"], plain).rowcount
+    else:
+        inserted = connection.executemany(SQL["publish"], [row_of(message) for message in messages]).rowcount
     return before or 0, len(messages) - inserted
 
 
