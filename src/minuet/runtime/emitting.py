@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
+from functools import cached_property
 
 from minuet.contracts.attributes import check_length, check_text
 from minuet.contracts.contract import Contract, contract_of
@@ -42,6 +43,10 @@ class AppEmitter:
         self._waiting: list[tuple[str, Message, asyncio.Future[None]]] = []
         self._flushing: asyncio.Task[None] | None = None
 
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
     async def emit(
         self,
         service: str,
@@ -62,7 +67,7 @@ class AppEmitter:
         if tx is not None:
             await self._outlet.put_in_own(await self._store.adopt(tx), [message])
             return event_id
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append((service, message, done))
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush(), name="minuet emit")

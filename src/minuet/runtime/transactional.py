@@ -94,7 +94,8 @@ class TransactionalLane(Lane):
         """A round in one transaction; what meets the reaction in it is added to `subjects`."""
         most = 1 if self._suspects else self._most
         async with self.store.transaction(alone=self._slow or self._suspects > 0) as unit:
-            began = asyncio.get_running_loop().time()
+            now = asyncio.get_running_loop().time
+            began = now()
             recorder = self._recorder(unit)
             await self.inlet.enter(unit)
             taken = await self.inlet.take(unit, most)
@@ -109,14 +110,14 @@ class TransactionalLane(Lane):
                 self.observe_each(Point.RECEIVED, [*due, *taken])
             if busy:
                 taken = await self._park_blocked(unit, taken)
-            runs = asyncio.get_running_loop().time()
+            runs = now()
             for parked in due:
                 await self._turn(unit, recorder, parked)
             await self._run(unit, recorder, taken)
-            self._most = most_for(self._most, asyncio.get_running_loop().time() - runs)
+            self._most = most_for(self._most, now() - runs)
             await recorder.finish()
             self.may_be_parked = self.may_be_parked or busy or recorder.parked
-            self._slow = asyncio.get_running_loop().time() - began > SLOW_SECONDS
+            self._slow = now() - began > SLOW_SECONDS
         return recorder
 
     async def _round_at_most_once(self) -> None:
