@@ -47,7 +47,7 @@ class PostgresUnit:
         self._adopted = adopted
         self.transaction = PostgresTransaction(line, database.answers)
         self.inbox = PostgresInbox(line)
-        self.outbox = PostgresOutbox(line, self.wake_others, None if adopted else database.member)
+        self.outbox = PostgresOutbox(line, self.wake_others, database.member)
         self.parking = PostgresParking(line, database.member)
         self.dead_letters = PostgresDeadLetters(line, self.parking, self.wake_others)
         self.counters = PostgresCounters(line)
@@ -141,11 +141,10 @@ def _in_two(identities: Collection[tuple[str, str]]) -> tuple[bytes, bytes]:
 class PostgresOutbox:
     """What this database's services owe a broker elsewhere."""
 
-    def __init__(self, line: Line, wake_others: Callable[[], None], member: str | None) -> None:
+    def __init__(self, line: Line, wake_others: Callable[[], None], member: str) -> None:
         self._line = line
         self._wake_others = wake_others
         self._member = member
-        """Who holds what is held; None where it is not for us to know of the commit."""
 
     async def owe(self, messages: Sequence[Message], at: float) -> None:
         await self._line.send(SQL["outbox_owe"], *owed_columns(messages), at)
@@ -154,9 +153,6 @@ class PostgresOutbox:
     async def owe_held(
         self, messages: Sequence[Message], at: float, *, series: int, lease_seconds: float = LEASE_SECONDS
     ) -> Callable[[], Sequence[Owed]]:
-        if self._member is None:
-            await self.owe(messages, at)
-            return tuple
         line, claim = self._line, f"{self._member}:born{series}:"
         line.post(SQL["outbox_by_index"])
         written = line.send(SQL["outbox_owe_held"], *owed_columns(messages), at, claim, lease_seconds)
