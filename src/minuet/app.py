@@ -39,6 +39,7 @@ from minuet.runtime.housekeeping import Housekeeping
 from minuet.runtime.inlets import InboxInlet, Inlet, JoinedInlet
 from minuet.runtime.lanes import Lane
 from minuet.runtime.observing import Observers
+from minuet.runtime.once import AtMostOnceLane
 from minuet.runtime.outlets import JoinedOutlet, OutboxOutlet, Outlet
 from minuet.runtime.presence import Presence
 from minuet.runtime.reactor import Reactor
@@ -360,11 +361,16 @@ class _LaneBuilder:
         self.feeds.append(Feed(group.name, subscribe, inlets, self._app.chance, self._observers))
 
     def _lane(self, reactor: Reactor, inlet: Inlet, changed: asyncio.Event) -> None:
-        kind = TransactionalLane if reactor.transactional else ConcurrentLane
-        app = self._app
+        app, kind = self._app, _kind_of_lane(reactor)
         self.built.append(
             kind(reactor, inlet, self._outlet, self._store, app.clock, app.chance, self._observers, changed)
         )
+
+
+def _kind_of_lane(reactor: Reactor) -> type[Lane]:
+    if not reactor.transactional:
+        return ConcurrentLane
+    return AtMostOnceLane if reactor.guarantee == "at_most_once" else TransactionalLane
 
 
 async def _provide(provider: Provider, stack: AsyncExitStack) -> object:

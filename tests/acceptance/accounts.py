@@ -15,7 +15,7 @@ from minuet.config import open_store
 from minuet.databases.sqlite import Database
 from minuet.ports.observer import Point, Turn
 from minuet.ports.store import Store
-from minuet.runtime.lanes import BATCH
+from minuet.runtime.rounds import BATCH
 from minuet.telemetry.logging import LogObserver
 
 NAMES = [f"account {number}" for number in range(24)]

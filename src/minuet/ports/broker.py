@@ -35,7 +35,7 @@ A broker keeps these clauses, which `minuet.testing.conformance` checks under th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
@@ -213,7 +213,7 @@ class JoinedSubscription(Protocol):
         """
         ...
 
-    async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:
+    def take(self, unit: Unit, limit: int) -> Awaitable[Sequence[Delivery]]:
         """The next deliveries, in order, at most `limit`, perhaps none. They are taken when `unit` commits."""
         ...
 

@@ -36,7 +36,7 @@ A store keeps these clauses, which `minuet.testing.conformance` checks under the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -54,6 +54,7 @@ from minuet.ports.deliveries import (
     Standing,
 )
 from minuet.ports.examined import Examined
+from minuet.ports.inbox import Inbox
 from minuet.ports.outbox import HoldingOutbox, Outbox
 from minuet.ports.transaction import Parameters, Transaction
 
@@ -83,25 +84,13 @@ __all__ = [
 ]
 
 
-class Inbox(Protocol):
-    """What each consumer has already had."""
-
-    async def seen(self, consumer: str, identities: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Which of these (source, event id) the consumer has had."""
-        ...
-
-    async def remember(self, consumer: str, identities: Sequence[tuple[str, str]], at: float) -> set[tuple[str, str]]:
-        """The consumer has had these, each given once. Returns those that it had not had before; while a unit that has
-        not ended remembers one of them too, waits for how that one ends.
-        """
-        ...
-
-
 class Parking(Protocol):
     """Deliveries that wait: for their retry, behind their key, or while they run outside a transaction."""
 
-    async def busy(self, consumer: str) -> bool:
-        """Whether anything of this consumer is parked and unsettled. The quick question of the usual case."""
+    def busy(self, consumer: str) -> Awaitable[bool]:
+        """Whether anything of this consumer is parked and unsettled. The quick question of the usual case, asked after
+        all that was asked before it, also where that is not answered yet: the two may share a way to the server.
+        """
         ...
 
     async def blocked(self, consumer: str, keys: Sequence[str]) -> set[str]:
@@ -239,6 +228,11 @@ class Unit(Emission, Protocol):
         """
         ...
 
+    @property
+    def answers_ahead(self) -> bool:
+        """Whether running ahead spares waiting, also for a single turn, or only marks."""
+        ...
+
     def run_ahead(self) -> None:
         """From here to `caught_up`, `Transaction.execute` may answer with what the statement has always answered,
         before it is performed.
@@ -248,6 +242,12 @@ class Unit(Emission, Protocol):
     async def caught_up(self) -> bool:
         """Perform what was answered before it was performed. False: a statement was refused, an answer was wrong, or a
         turn did what concerns its neighbours; all since the mark is then to be undone, and done again one by one.
+        """
+        ...
+
+    def keep_ahead(self) -> bool:
+        """Keep what was written since the mark before it is known whether all of it was right: `caught_up` says so
+        before the commit, and what was wrong is undone with the whole unit. False: catch up first.
         """
         ...
 

@@ -20,6 +20,7 @@ from minuet.runtime.claiming import claim, give_back_unheard
 from minuet.runtime.lanes import Lane, cancelled, failure
 from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import Recorder
+from minuet.runtime.rounds import Suspicion
 from minuet.service.context import Writes
 
 
@@ -38,12 +39,15 @@ class ConcurrentLane(Lane):
     """Claims, runs and records, with the records of one round and the claims of the next in one commit."""
 
     _abandoning = False
-    _suspects = 0
-    """How many of what has ended are recorded by themselves, because one among as many had its commit refused."""
     _last: Parked | None = None
     """What is granted one more attempt after processes died with it, and has the process's turn to run alone."""
     _unheard = False
     """Whether a round has failed, of which it is not known whether it was committed."""
+
+    @cached_property
+    def _suspicion(self) -> Suspicion[int]:
+        """Of what has ended, by the number that it is parked under."""
+        return Suspicion()
 
     @cached_property
     def _running(self) -> dict[asyncio.Task[Ran], Parked]:
@@ -68,7 +72,7 @@ class ConcurrentLane(Lane):
         return len(self._running) < self.reactor.reaction.concurrency and await super()._has_work()
 
     async def _round(self) -> None:
-        apart = self._suspects > 0
+        apart = bool(self._suspicion)
         ran = self._ran[:1] if apart else self._ran
         self._ran = self._ran[len(ran) :]
         try:
@@ -86,15 +90,13 @@ class ConcurrentLane(Lane):
                 self.may_be_parked = self.may_be_parked or recorder.parked
         except BaseException as error:
             if isinstance(error, CommitRefused):
-                if apart and ran:
-                    self.spoiled[id(ran[0].parked)] = error
-                self._suspects = max(len(ran), 1)
+                self._suspicion.refused([one.parked.id for one in ran], error)
             self._ran = ran + self._ran
             self._unheard = True
             self._give_turn()
             raise
         self._unheard = False
-        self._suspects = max(self._suspects - 1, 0)
+        self._suspicion.committed()
         recorder.committed()
         for parked in started:
             self._start(parked)
@@ -167,7 +169,7 @@ class ConcurrentLane(Lane):
             return Ran(parked, arrival, [], error=failure(error, stopping=self.stopping))
 
     async def _record(self, unit: Unit, recorder: Recorder, one: Ran) -> None:
-        failed = one.error or self.spoiled.pop(id(one.parked), None)
+        failed = one.error or self._suspicion.of(one.parked.id)
         if failed is not None:
             await recorder.failed(one.parked, one.arrival, failed)
             return
@@ -182,7 +184,7 @@ class ConcurrentLane(Lane):
                 try:
                     await unit.undo()
                 except TransactionLost as lost:
-                    self.spoiled[id(one.parked)] = lost
+                    self._suspicion.blame(one.parked.id, lost)
                     raise
                 await recorder.failed(one.parked, one.arrival, error)
                 return

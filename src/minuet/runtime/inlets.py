@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from minuet.errors import MinuetError, Rejected
@@ -29,8 +29,8 @@ class Inlet(Protocol):
         """Nobody else takes from the same stream until `unit` ends."""
         ...
 
-    async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:
-        """The next deliveries that the reaction has not had."""
+    def take(self, unit: Unit, limit: int) -> Awaitable[Sequence[Delivery]]:
+        """The next deliveries that the reaction has not had. Asked at once, answered when awaited."""
         ...
 
 
@@ -47,8 +47,11 @@ class JoinedInlet:
         self._subscription = subscription
         self._known = Known(reactor, clock, observers)
 
-    async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:
-        taken = await self._subscription.take(unit, limit)
+    def take(self, unit: Unit, limit: int) -> Awaitable[Sequence[Delivery]]:
+        return self._unknown(unit, self._subscription.take(unit, limit))
+
+    async def _unknown(self, unit: Unit, taking: Awaitable[Sequence[Delivery]]) -> Sequence[Delivery]:
+        taken = await taking
         foreign = [delivery for delivery in taken if delivery.id is None or delivery.source is None]
         if not foreign:
             return taken
@@ -65,13 +68,23 @@ class Known:
         self._clock = clock
         self._observers = observers
 
-    async def unseen(self, unit: Unit, batch: Sequence[Delivery]) -> Sequence[Delivery]:
-        """Those that the reaction has not had; from now on it has."""
+    def unseen(self, unit: Unit, batch: Sequence[Delivery]) -> Awaitable[Sequence[Delivery]]:
+        """Those that the reaction has not had; from now on it has. Asked at once, answered when awaited."""
         if self._reactor.guarantee == "at_least_once":
-            return batch
+            return _all(batch)
         identities = [_identity(delivery) for delivery in batch]
         asked = list({identity: None for identity in identities if identity is not None})
-        new = await unit.inbox.remember(self._reactor.id, asked, self._clock.now()) if asked else set[Identity]()
+        new = unit.inbox.remember(self._reactor.id, asked, self._clock.now()) if asked else None
+        return self._fresh(unit, batch, identities, new)
+
+    async def _fresh(
+        self,
+        unit: Unit,
+        batch: Sequence[Delivery],
+        identities: Sequence[Identity | None],
+        remembered: Awaitable[set[Identity]] | None,
+    ) -> Sequence[Delivery]:
+        new = await remembered if remembered is not None else set[Identity]()
         fresh: list[Delivery] = []
         duplicates: list[Turn] = []
         for delivery, identity in zip(batch, identities, strict=True):
@@ -127,10 +140,10 @@ class InboxInlet:
         for may run in both: what a reaction takes at least once, and bytes that say no id.
         """
 
-    async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:
+    def take(self, unit: Unit, limit: int) -> Awaitable[Sequence[Delivery]]:
         batch = self._waiting[:limit]
         if not batch:
-            return ()
+            return _all(())
 
         waiting = self._waiting
 
@@ -139,7 +152,11 @@ class InboxInlet:
             self._settled(batch)
 
         unit.after_commit(committed)
-        return await self._known.unseen(unit, batch)
+        return self._known.unseen(unit, batch)
+
+
+async def _all(batch: Sequence[Delivery]) -> Sequence[Delivery]:
+    return batch
 
 
 def _nobody(deliveries: Sequence[Delivery]) -> None:  # noqa: ARG001  # stands in until bound

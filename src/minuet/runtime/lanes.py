@@ -20,8 +20,6 @@ from minuet.runtime.reactor import Reactor, inside
 from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import turn_of
 
-BATCH = 256
-"""How many deliveries share a commit at most."""
 RECOVER = Retry(times=1_000_000, first_seconds=0.05, most_seconds=5.0)
 """How a lane goes on after its transaction failed: a disk full, a database gone."""
 
@@ -84,8 +82,6 @@ class Lane(ABC):
         self._points = observers.points
         self._stopping = False
         self._alarm: asyncio.TimerHandle | None = None
-        self.spoiled: dict[object, TransactionLost] = {}
-        """What took back the transaction that its neighbours shared: it has failed, and is not run again for that."""
         self.may_be_parked = True
         """Whether the store may hold something parked that this lane has not looked at."""
         self.alone = Alone()

@@ -15,6 +15,7 @@ from minuet.ports.clock import Clock
 from minuet.ports.store import Parked, ParkedFilter, Standing, Store
 from minuet.runtime.lanes import Alone, Lane
 from minuet.runtime.observing import Observers
+from minuet.runtime.once import AtMostOnceLane
 from minuet.runtime.transactional import TransactionalLane
 
 PROCESSES = "processes"
@@ -43,7 +44,7 @@ class Presence:
             lane
             for lane in lanes
             if isinstance(lane, TransactionalLane)
-            and lane.reactor.guarantee != "at_most_once"
+            and not isinstance(lane, AtMostOnceLane)
             and store.capabilities.shared
         ]
         self._services = sorted({lane.reactor.service for lane in self._lanes})

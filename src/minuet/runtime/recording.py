@@ -65,6 +65,11 @@ class Recorder:
         self._sees_failed = Point.FAILED in observers.points
         self._keeps = self._sees_recorded or self._sees_committed
 
+    @property
+    def tells(self) -> bool:
+        """Whether observers are told of a turn before it is committed."""
+        return self._keeps or self._sees_decided
+
     async def handled(
         self,
         subject: Delivery | Parked,

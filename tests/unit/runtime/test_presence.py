@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from minuet.ports.store import Attempt, Parked, Standing
 from minuet.runtime.claiming import killed_before
-from minuet.runtime.lanes import BATCH
 from minuet.runtime.presence import MOST_REMEMBERED, REMEMBER_SECONDS, caution, forgotten
+from minuet.runtime.rounds import BATCH
 
 
 def parked(number: int = 1, attempts: int = 0, failed: int = 0, letter: int | None = None) -> Parked:

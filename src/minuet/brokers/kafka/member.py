@@ -27,7 +27,8 @@ FETCH_BYTES = 2 * 1024 * 1024
 POLL_SECONDS = 0.1
 """How often the thread looks whether it is to stop, or to commit, while nothing comes."""
 COMMIT_SECONDS = 0.05
-"""How often it commits at most, while it goes on."""
+"""How long after it saw that something is done it commits that, with what is done meanwhile: not at once, because it
+mostly sees it when the next delivery has come, and that is in a hurry."""
 PATIENCE_SECONDS = 1.0
 """How long the library is left alone because nobody receives, before its partitions are paused."""
 COMMITTED_SECONDS = 10.0
@@ -51,7 +52,8 @@ class Member:
         """Why nothing more will come."""
         self._stopping = False
         self._committing = False
-        self._commit_at = 0.0
+        self._commit_at: float | None = None
+        """When to commit what is done, on the monotonic clock; None while nothing is known to be."""
         self._full_since: float | None = None
         self._all_paused = False
         self._held_back: set[Where] = set()
@@ -134,13 +136,22 @@ class Member:
             if self._all_paused:
                 self._all_paused = False
                 consumer.resume([p for p in consumer.assignment() if (p.topic, p.partition) not in self._held_back])
-            first = consumer.poll(POLL_SECONDS)
+            first = consumer.poll(self._patience())
             if first is not None:
                 # `consume` alone would wait for as many as it was asked for.
                 self._arrived(consumer, [first, *consumer.consume(FETCH, 0)])
             self._hold_back(consumer)
-        if self.intake.dirty and not self._committing and time.monotonic() >= self._commit_at:
-            self._commit(consumer, asynchronous=True)
+        if self.intake.dirty and not self._committing:
+            if self._commit_at is None:
+                self._commit_at = time.monotonic() + COMMIT_SECONDS
+            elif time.monotonic() >= self._commit_at:
+                self._commit(consumer, asynchronous=True)
+
+    def _patience(self) -> float:
+        """How many seconds to wait for a record."""
+        if self._commit_at is None or self._committing:
+            return POLL_SECONDS
+        return min(max(self._commit_at - time.monotonic(), 0.0), POLL_SECONDS)
 
     def _wait_for_room(self, consumer: Consumer) -> None:
         """Nobody receives. The library is left alone for a while; then its partitions are paused, so that it can be
@@ -192,7 +203,7 @@ class Member:
             except KafkaException as error:  # they come again, and are known
                 logger.warning("The last commit of %s failed: %s", self._group.name, error)
             return
-        self._committing = True
+        self._committing, self._commit_at = True, None
         try:
             consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException:
@@ -202,7 +213,6 @@ class Member:
 
     def _on_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
         self._committing = False
-        self._commit_at = time.monotonic() + COMMIT_SECONDS
         failed = [each for each in offsets if error is not None or each.error is not None]
         if failed:
             logger.info("A commit of %s is repeated: %s", self._group.name, said(error or failed[0].error))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 from minuet.brokers.postgres.log import READ_AHEAD, SQL, Place, append, delivery_of, place_of
 from minuet.databases.postgres import PostgresDatabase
 from minuet.databases.postgres.borrowed import Sending
-from minuet.databases.postgres.encoding import texts
 from minuet.databases.postgres.pipelining import Line, Row
 from minuet.errors import BrokerUnavailable
 from minuet.ports.broker import Delivery, Group, Message
@@ -70,18 +69,20 @@ class PostgresJoinedSubscription:
 
     `_ahead` holds deliveries that follow `_position`, each with its place. The position in the database decides, under
     its lock: when another process has moved it, what was read ahead is dropped. `_unseen` says that there may be more
-    than was read; `_uncertain`, that a taking has not committed.
+    than was read; `_offered`, that this process has published some of it; `_uncertain`, that a taking has not
+    committed; `_waits`, that there was more, which a transaction before it kept from being read.
     """
 
     def __init__(self, database: PostgresDatabase, group: Group, wake: Callable[[], None]) -> None:
         self._database = database
         self._group = group
         self._topics = frozenset(group.topics)
-        self._listed = texts(group.topics)
         self._ahead: list[tuple[Place, Delivery]] = []
         self._position: Place = (-1, -1)
         self._unseen = True
+        self._offered = False
         self._uncertain = False
+        self._waits = False
         self._wake = wake
         self._entered: tuple[Unit, asyncio.Future[PGresult]] | None = None
         database.listen(self._told)
@@ -92,6 +93,7 @@ class PostgresJoinedSubscription:
     def offer(self, topics: set[str]) -> None:
         """Messages of these topics were just committed by this process."""
         if not self._topics.isdisjoint(topics):
+            self._offered = True
             self._told()
 
     def _told(self) -> None:
@@ -102,8 +104,10 @@ class PostgresJoinedSubscription:
         if self._uncertain:
             self._ahead = []
             self._unseen = True
+        elif self._offered and not self._waits and not self._database.under_way:
+            return True  # what this process has published is read in the transaction that takes it
         if not self._ahead and self._unseen:
-            self._unseen = False
+            self._unseen = self._offered = False
             try:
                 await self._look()
             except BaseException:
@@ -115,13 +119,11 @@ class PostgresJoinedSubscription:
         rows, waits = list[Row](), False
         async with self._database.line() as line:
             for pause in PAUSES:
-                pending = line.send(SQL["pending"], self._group.name)
-                rows = await line.rows(SQL["read"], self._group.name, READ_AHEAD)
-                [(waits,)] = line.decoded(await pending)
+                rows, waits = await self._read(line, *self._ask(line))
                 if rows or not waits:
                     break
                 await asyncio.sleep(pause)
-        self._uncertain = False
+        self._uncertain, self._waits = False, waits
         if rows:
             self._position = (rows[0][14], rows[0][15])
             self._extend(rows)
@@ -129,49 +131,65 @@ class PostgresJoinedSubscription:
             self._unseen = True
         self._database.look_soon(pending=waits)
 
+    def _ask(self, line: Line) -> tuple[asyncio.Future[PGresult], asyncio.Future[PGresult]]:
+        """Ask what follows the position, and before that whether there is more that cannot be read yet."""
+        return line.send(SQL["pending"], self._group.name), line.send(SQL["read"], self._group.name, READ_AHEAD)
+
+    async def _read(
+        self, line: Line, pending: asyncio.Future[PGresult], read: asyncio.Future[PGresult]
+    ) -> tuple[list[Row], bool]:
+        rows = line.decoded(await read)
+        [(waits,)] = line.decoded(await pending)
+        return rows, bool(waits)
+
     def _extend(self, rows: Sequence[Row]) -> None:
         self._ahead = [(place_of(row), delivery_of(row)) for row in rows]
         self._unseen = self._unseen or len(rows) == READ_AHEAD
 
     async def enter(self, unit: Unit) -> None:
-        self._entered = (unit, _line(unit).send(SQL["lock"], self._group.name))
+        self._entered = (unit, self._lock(unit))
 
-    async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:
-        line = _line(unit)
+    def _lock(self, unit: Unit) -> asyncio.Future[PGresult]:
+        return _line(unit).send(SQL["lock"], self._group.name)
+
+    def take(self, unit: Unit, limit: int) -> Awaitable[Sequence[Delivery]]:
         entered, self._entered = self._entered, None
-        locked = entered[1] if entered is not None and entered[0] is unit else line.send(SQL["lock"], self._group.name)
+        locked = entered[1] if entered is not None and entered[0] is unit else self._lock(unit)
+        asked = None
+        if self._uncertain or not self._ahead:
+            self._unseen = self._offered = False
+            asked = self._ask(_line(unit))
+        return self._take(unit, limit, locked, asked)
+
+    async def _take(
+        self,
+        unit: Unit,
+        limit: int,
+        locked: asyncio.Future[PGresult],
+        asked: tuple[asyncio.Future[PGresult], asyncio.Future[PGresult]] | None,
+    ) -> Sequence[Delivery]:
+        line = _line(unit)
         found = line.decoded(await locked)
         if not found:
             raise BrokerUnavailable(f"The group {self._group.name} was never provisioned. Provision it first.")
         position: Place = (found[0][0], found[0][1])
-        if self._uncertain or position != self._position:
-            self._ahead = []
+        if asked is None and position != self._position:
+            self._unseen = self._offered = False
+            asked = self._ask(line)
+        if asked is not None:
+            rows, self._waits = await self._read(line, *asked)
             self._position = position
-        if not self._ahead:
-            rows = await self._read(line, position)
             self._extend(rows)
-            if not rows:
-                # This transaction itself may be older than what there is to read.
-                self._unseen = True
-                return ()
+            # What was published since this transaction began may be younger than it, and is not read in it.
+            self._unseen = self._unseen or self._waits
         taken, self._ahead = self._ahead[:limit], self._ahead[limit:]
+        if not taken:
+            return ()
         self._uncertain = True
         unit.after_commit(self._committed)
-        if not self._ahead:
-            self._unseen = True
-        if taken:
-            self._position = taken[-1][0]
-            line.post(SQL["move"], self._group.name, str(self._position[0]), self._position[1])
+        self._position = taken[-1][0]
+        line.post(SQL["move"], self._group.name, str(self._position[0]), self._position[1])
         return [delivery for _, delivery in taken]
-
-    async def _read(self, line: Line, position: Place) -> list[Row]:
-        rows: list[Row] = []
-        for pause in PAUSES:
-            rows = await line.rows(SQL["read_after"], self._listed, READ_AHEAD, *position)
-            if rows or not await line.rows(SQL["pending_before"], self._group.name):
-                break
-            await asyncio.sleep(pause)
-        return rows
 
     def _committed(self) -> None:
         self._uncertain = False

@@ -61,6 +61,8 @@ class PostgresDatabase:
         self._witness = Witness((_limits(place)[1] or ENDLESS_SECONDS) + 2 * LONGEST_PAUSE_SECONDS)
         self.answers: dict[str, int] = {}
         """How many rows each statement of a service has changed whenever it was performed; -1 when that varies."""
+        self.under_way = 0
+        """How many of this process's transactions with a store's tables are open."""
         self._looking: asyncio.TimerHandle | None = None
         self._patience = FIRST_LOOK_SECONDS
 

@@ -129,10 +129,9 @@ class PostgresStore:
             return await line.changed(SQL["outbox_free"], texts(o for o in owners if claim_of(o).member in dead))
 
     async def paid(self, owed: Sequence[Owed]) -> None:
-        async with self.database.writing() as line:
-            # Should the server forget this, they are published again, under the ids that they had.
-            line.post("SET LOCAL synchronous_commit = off")
-            line.post(SQL["outbox_paid"], numbers([row.id for row in owed]), texts(row.claim for row in owed))
+        await self.database.read(
+            SQL["outbox_paid"], numbers([row.id for row in owed]), texts(row.claim for row in owed)
+        )
 
     async def unclaim(self, owed: Sequence[Owed]) -> None:
         await self.database.read(SQL["outbox_unclaim"], numbers([row.id for row in owed]), texts(r.claim for r in owed))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Awaitable, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -14,6 +14,9 @@ from minuet.databases.postgres.pipelining import Line
 from minuet.ports.store import Parked
 from minuet.stores.postgres.rows import SQL, begun, body_in_two, parked_of
 
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGresult
+
 
 class PostgresParking:
     """Deliveries that wait or run."""
@@ -22,8 +25,8 @@ class PostgresParking:
         self._line = line
         self._member = member
 
-    async def busy(self, consumer: str) -> bool:
-        return bool(await self._line.rows(SQL["parked_busy"], consumer))
+    def busy(self, consumer: str) -> Awaitable[bool]:
+        return _some(self._line.send(SQL["parked_busy"], consumer))
 
     async def blocked(self, consumer: str, keys: Sequence[str]) -> set[str]:
         asked = {indexed(key): key for key in keys}
@@ -103,3 +106,7 @@ class PostgresParking:
             self._line.post(SQL["parked_hold"], letter, parked.attempts, text_of(parked.history), parked.id)
         else:
             await self._park([msgspec.structs.replace(parked, dead_letter=letter)], "held", None, None)
+
+
+async def _some(answer: Awaitable[PGresult]) -> bool:
+    return (await answer).ntuples > 0

@@ -62,24 +62,30 @@ class PostgresTransaction:
 
     def _hold(self, sql: str, params: Parameters) -> bool:
         """Hold a row back to go with more of the same statement. False when it cannot."""
-        if self._held is not None and sql == self._sql:
-            self._held[1].append(bound(sql, params)[1])
-            return True
         if self._line is None:
             return False
+        if self._held is not None and sql == self._sql:
+            self._look(self._line, self._held[0].table)
+            self._held[1].append(bound(sql, params)[1])
+            return True
         translated, values = bound(sql, params)
         insert = insert_of(translated, len(values))
         if insert is None:
             return False
-        assert self._ahead is not None
-        if insert.table not in self._looked:
-            self._looked.add(insert.table)
-            self._ahead.append((sql, 0, self._line.send(ELSEWHERE, insert.table)))
-        elif self._line.held is not None:
-            self._send_held()
+        self._send_held()
         self._sql, self._held = sql, (insert, [values])
         self._line.held = self._send_held
         return True
+
+    def _look(self, line: Line, table: str) -> None:
+        """Before rows go together: ask, once in a transaction, whether they may. They stay held back meanwhile."""
+        if table in self._looked:
+            return
+        self._looked.add(table)
+        assert self._ahead is not None
+        line.held = None
+        self._ahead.append((self._sql, 0, line.send(ELSEWHERE, table)))
+        line.held = self._send_held
 
     def _send_held(self) -> None:
         if self._held is None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
@@ -20,6 +20,9 @@ from minuet.stores.postgres.letters import PostgresDeadLetters
 from minuet.stores.postgres.parking import PostgresParking
 from minuet.stores.postgres.rows import SQL, body_in_two
 from minuet.stores.postgres.transaction import PostgresTransaction
+
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGresult
 
 FAILED = (
     "A statement of the reaction was refused, and with it, in PostgreSQL, all that follows in its transaction, however "
@@ -40,6 +43,7 @@ class PostgresUnit:
     """One transaction, with the store's tables by subject. When `adopted`, who opened it commits it."""
 
     turns_ahead = 256
+    answers_ahead = True
 
     def __init__(self, line: Line, database: PostgresDatabase, *, adopted: bool = False) -> None:
         self.line = line
@@ -98,6 +102,12 @@ class PostgresUnit:
         await self.line.quiet()
         return right and not self.line.broken and not self.line.touched
 
+    def keep_ahead(self) -> bool:
+        if self.line.touched:
+            return False
+        self.line.post("RELEASE minuet_turn")
+        return True
+
     async def settle(self) -> None:
         """Before the commit: what was done outside any turn is to outlast it no more than what was done in one."""
         if self.line.touched:
@@ -120,12 +130,18 @@ class PostgresInbox:
 
     async def seen(self, consumer: str, identities: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         asked = _indexed(identities)
-        rows = await self._line.rows(SQL["inbox_seen"], consumer, *_in_two(asked))
-        return {asked[given_back(source), given_back(event_id)] for source, event_id in rows}
+        return await self._among(asked, self._line.send(SQL["inbox_seen"], consumer, *_in_two(asked)))
 
-    async def remember(self, consumer: str, identities: Sequence[tuple[str, str]], at: float) -> set[tuple[str, str]]:
+    def remember(
+        self, consumer: str, identities: Sequence[tuple[str, str]], at: float
+    ) -> Awaitable[set[tuple[str, str]]]:
         asked = _indexed(identities)
-        rows = await self._line.rows(SQL["inbox_remember"], consumer, *_in_two(asked), at)
+        return self._among(asked, self._line.send(SQL["inbox_remember"], consumer, *_in_two(asked), at))
+
+    async def _among(
+        self, asked: Mapping[tuple[str, str], tuple[str, str]], answer: Awaitable[PGresult]
+    ) -> set[tuple[str, str]]:
+        rows = self._line.decoded(await answer)
         return {asked[given_back(source), given_back(event_id)] for source, event_id in rows}
 
 
@@ -199,6 +215,7 @@ class PostgresScope:
         line = await self._held.__aenter__()
         line.post("BEGIN")
         self._unit = PostgresUnit(line, self._database)
+        self._database.under_way += 1
         return self._unit
 
     async def __aexit__(
@@ -208,8 +225,9 @@ class PostgresScope:
         unit.transaction.end()
         try:
             if error is None:
-                await unit.settle()
                 await self._commit(unit)
+            else:
+                self._database.under_way -= 1
         except BaseException as failed:
             await self._held.__aexit__(type(failed), failed, failed.__traceback__)
             raise
@@ -218,9 +236,12 @@ class PostgresScope:
     async def _commit(self, unit: PostgresUnit) -> None:
         cancelled: Committed | None = None
         try:
+            await unit.settle()
             await self._database.commit(unit.line, wakes=unit.wakes_others)
         except Committed as found:
             cancelled = found
+        finally:
+            self._database.under_way -= 1
         for callback in unit.callbacks:
             callback()
         if cancelled is not None:

@@ -26,6 +26,8 @@ TURNS_AHEAD = 16
 class SqliteUnit:
     """One transaction, with the store's tables by subject."""
 
+    answers_ahead = False
+
     def __init__(self, connection: sqlite3.Connection, database: Database) -> None:
         self.native = connection
         self._guard = connection.guard if isinstance(connection, GuardedConnection) else Guard()
@@ -74,6 +76,9 @@ class SqliteUnit:
 
     async def caught_up(self) -> bool:
         return not self._guard.savepoints
+
+    def keep_ahead(self) -> bool:
+        return False
 
     def wake_others(self) -> None:
         self.wakes_neighbours = True
