@@ -86,14 +86,15 @@ async def many(number: int, tx: Transaction) -> int:
     return await tx.execute("DELETE FROM lines WHERE number = ? AND what <> '7'", (number,))
 
 
-REACTIONS: dict[str, Callable[[int, Transaction], Awaitable[int]]] = {
+Reaction = Callable[[int, Transaction], Awaitable[int]]
+REACTIONS: dict[str, Reaction] = {
     reaction.__name__: reaction
     for reaction in (in_the_middle, unique_at_the_end, own_result_late, another_answer, raised, caught, many)
 }
 
 
-def counting(name: str) -> Service:
-    """A service that does with each number what this says, and tells what it found."""
+def counting(reaction: Reaction) -> Service:
+    """A service that does this with each number, and tells what it found."""
     service = Service("counting", owns=[Counted, Answered])
 
     @service.setup
@@ -106,7 +107,7 @@ def counting(name: str) -> Service:
     @service.reaction(retry=NEVER)
     async def count(counted: Counted, tx: Transaction, context: Context) -> Answered:
         assert context.attempt == 1
-        return Answered(number=counted.number, found=await REACTIONS[name](counted.number, tx))
+        return Answered(number=counted.number, found=await reaction(counted.number, tx))
 
     return service
 
@@ -123,13 +124,23 @@ def kept() -> Iterator[PostgresPair]:
 
 async def numbered(where: PostgresPair, name: str, numbers: range, *, one_by_one: bool) -> None:
     """Handle these, which all wait when it begins. Whoever observes each decoding makes each run by itself."""
-    service = counting(name)
+    service = counting(REACTIONS[name])
     async with App([service], **where.urls(), observers=()).connected():
         for number in numbers:
             await service.emit(Counted(number=number), id=f"n-{number}")
     signals = Signals({Point.COMMITTED, Point.DECODED} if one_by_one else {Point.COMMITTED})
     async with App([service], **where.urls(), observers=[signals]).running() as app:
         await where.worked_off(app)
+    assert signals.troubles == []
+
+
+async def trickling(where: PostgresPair, reaction: Reaction, numbers: range) -> None:
+    """Handle these, each emitted when the one before it is done with: a round has one."""
+    service, signals = counting(reaction), Signals({Point.COMMITTED})
+    async with App([service], **where.urls(), observers=[signals]).running() as app:
+        for number in numbers:
+            await service.emit(Counted(number=number), id=f"n-{number}")
+            await where.worked_off(app)
     assert signals.troubles == []
 
 
@@ -158,3 +169,29 @@ def test_a_wrong_guess_ends_as_if_each_had_run_by_itself(kept: PostgresPair, nam
         found.append(ended(where))
     assert found[0] == found[1]
     assert len(found[0]["answers"]) + len(found[0]["letters"]) == COUNT
+
+
+@pytest.mark.parametrize("name", REACTIONS)
+def test_a_wrong_guess_ends_alike_where_each_comes_alone(kept: PostgresPair, name: str, tmp_path: Path) -> None:
+    """A turn that has its round to itself runs ahead too, and is right only with what is written at the round's end."""
+    where = kept.copied(tmp_path)
+    for numbers in (range(ODD - 10), range(ODD - 10, COUNT)):
+        asyncio.run(numbered(where, name, numbers, one_by_one=True))
+    expected = ended(where)
+    where = kept.copied(tmp_path)
+    asyncio.run(trickling(where, REACTIONS[name], range(COUNT)))
+    assert where.unfinished() == {}
+    assert ended(where) == expected
+
+
+def test_what_fails_ahead_by_its_own_doing_is_not_run_again(kept: PostgresPair, tmp_path: Path) -> None:
+    """A reaction that raises while all that it was answered was right has failed once, and did what it did once."""
+    runs: list[int] = []
+
+    async def failing(number: int, tx: Transaction) -> int:
+        runs.append(number)
+        return await raised(number, tx)
+
+    asyncio.run(trickling(where := kept.copied(tmp_path), failing, range(COUNT)))
+    assert runs == list(range(COUNT))
+    assert [letter[0] for letter in ended(where)["letters"]] == [f"n-{ODD}"]

@@ -68,7 +68,7 @@ class Recorder:
     @property
     def tells(self) -> bool:
         """Whether observers are told of a turn before it is committed."""
-        return self._keeps or self._sees_decided
+        return self._sees_decided or self._sees_recorded
 
     async def handled(
         self,
