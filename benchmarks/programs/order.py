@@ -86,7 +86,13 @@ def _id(number: int, step: int) -> str:
 def connect(file: Path) -> sqlite3.Connection:
     """Open a file as minuet opens its own: write-ahead log, every commit synchronous."""
     connection = sqlite3.connect(file, isolation_level=None, cached_statements=512)
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=4000", "cache_size=-65536"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "wal_autocheckpoint=4000",
+        "cache_size=-65536",
+        "secure_delete=OFF",
+    ):
         connection.execute(f"PRAGMA {pragma}").fetchall()
     return connection
 

@@ -234,6 +234,7 @@ class Database:
             "wal_autocheckpoint=4000",
             "cache_size=-8192",  # small: a commit that split a page looks at every page that is cached
             "temp_store=MEMORY",
+            "secure_delete=OFF",  # as SQLite comes; some distributions build it to write zeros over all that is deleted
             "schema_version",  # reads the file, while waiting is still allowed
             f"busy_timeout={busy_milliseconds}",
         ):
