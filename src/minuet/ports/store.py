@@ -143,7 +143,9 @@ class Parking(Protocol):
         ...
 
     async def give_back(self, parked: Sequence[Parked], now: float) -> None:
-        """This process does not run these after all: they are due, and the attempt does not count."""
+        """This process does not run these after all: they are due, and the attempt does not count. Those that are not
+        running, or not its own any more, stay as they are.
+        """
         ...
 
 
