@@ -245,7 +245,7 @@ class App:
                 lanes.add(service, await self._reactors(service, store, writers[service.name], stack))
             housekeeping = Housekeeping(store, broker, self.clock, observers, self.retention_seconds)
             worker = Worker(lanes.built, lanes.feeds, relay, housekeeping, self.stop_seconds)
-            store.listen(worker.wake)
+            stack.callback(store.listen(worker.wake))
             emitter = AppEmitter(store, outlet, writers, owners_of(self.services), self.clock, self.ids)
             for service in self.services:
                 service.bind(emitter)

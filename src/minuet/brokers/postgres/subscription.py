@@ -33,7 +33,7 @@ class PostgresSubscription:
         self._kept: list[Delivery] = []
         """Claimed for a `receive` that was cancelled before it could return them."""
         self.changed = asyncio.Event()
-        database.listen(self.changed.set)
+        self._stop_listening = database.listen(self.changed.set)
 
     def __repr__(self) -> str:
         return f"<PostgresSubscription {self._group.name}, {'closed' if self._closed else 'open'}>"
@@ -134,6 +134,7 @@ class PostgresSubscription:
         if self._closed:
             return
         self._closed = True
+        self._stop_listening()
         self._siblings.remove(self)
         async with self._database.writing(wakes=True) as line:
             line.post(SQL["release_all"], self._group.name, self.owner)

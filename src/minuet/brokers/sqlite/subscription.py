@@ -33,7 +33,7 @@ class SqliteSubscription:
         self._kept: list[Delivery] = []
         """Claimed, and more than the next `receive` asked for."""
         self.changed = asyncio.Event()
-        database.listen(self.changed.set)
+        self._stop_listening = database.listen(self.changed.set)
 
     def __repr__(self) -> str:
         return f"<SqliteSubscription {self._group.name}, {'closed' if self._closed else 'open'}>"
@@ -124,6 +124,7 @@ class SqliteSubscription:
         if self._closed:
             return
         self._closed = True
+        self._stop_listening()
         self._siblings.remove(self)
         if self._claiming is not None:
             await asyncio.wait([self._claiming])

@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from minuet.databases.listeners import Listeners
 from minuet.databases.migrations import Step, due
 from minuet.databases.postgres.guarded import GuardedConnection
 from minuet.databases.postgres.pipelining import Line, Row
@@ -52,7 +53,8 @@ class PostgresDatabase:
         self._number = 0
         self._idle: list[Line] = []
         self._room = asyncio.Semaphore(place.pool)
-        self._listeners: list[Callable[[], None]] = []
+        self.listeners = Listeners()
+        """Those in this process who look again when another may have committed."""
         self._listening: asyncio.Task[None] | None = None
         self._held: psycopg.AsyncConnection[Any] | None = None
         self._opening = asyncio.Lock()
@@ -270,9 +272,9 @@ class PostgresDatabase:
 
     # -- being told
 
-    def listen(self, wake: Callable[[], None]) -> None:
-        """Call this whenever another process may have committed."""
-        self._listeners.append(wake)
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call this whenever another process may have committed. Returns how to end that."""
+        return self.listeners.add(wake)
 
     def look_soon(self, *, pending: bool) -> None:
         """Let everybody here look again in a moment: something is committed and a transaction before it is not over.
@@ -291,8 +293,7 @@ class PostgresDatabase:
 
     def tell(self) -> None:
         """Let everybody here who listens look."""
-        for listener in self._listeners:
-            listener()
+        self.listeners.tell()
 
     async def _listen(self) -> psycopg.AsyncConnection[Any]:
         connection = await self.connect()

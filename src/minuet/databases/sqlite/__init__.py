@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import msgspec
 
+from minuet.databases.listeners import Listeners
 from minuet.databases.migrations import Step, due
 from minuet.databases.sqlite.neighbours import Neighbours, WriteLock
 from minuet.databases.sqlite.writing import WriteQueue, Writing
@@ -140,7 +141,8 @@ class Database:
         self._opened = 0
         self._lock: WriteLock | None = None
         self._neighbours: Neighbours | None = None
-        self._listeners: list[Callable[[], None]] = []
+        self.listeners = Listeners()
+        """Those in this process who look again when another may have committed."""
         self._sweep: asyncio.TimerHandle | None = None
         self._version = -1
 
@@ -266,26 +268,22 @@ class Database:
         """Whether the process of this name lives and has the file open."""
         return self._neighbours.alive(member) if self._neighbours is not None else member == "memory"
 
-    def listen(self, wake: Callable[[], None]) -> None:
-        """Call this whenever another process may have committed."""
-        self._listeners.append(wake)
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call this whenever another process may have committed. Returns how to end that."""
+        return self.listeners.add(wake)
 
     def wake_neighbours(self) -> None:
         """Let those who listen look: other processes, or, where there are none, whoever shares this database."""
         if self._neighbours is not None:
             self._neighbours.wake()
         else:
-            self._tell()
+            self.listeners.tell()
 
     def _rung(self) -> None:
         assert self._neighbours is not None
         with contextlib.suppress(BlockingIOError):
             os.read(self._neighbours.bell, 4096)
-        self._tell()
-
-    def _tell(self) -> None:
-        for listener in self._listeners:
-            listener()
+        self.listeners.tell()
 
     def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -294,7 +292,7 @@ class Database:
             version = -1  # those who are told will look, and meet what is wrong where it is reported
         if version != self._version or version == -1:
             self._version = version
-            self._tell()
+            self.listeners.tell()
         self._sweep = loop.call_later(SWEEP_SECONDS, self._look_again, loop)
 
     # -- reading and writing

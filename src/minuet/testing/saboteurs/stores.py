@@ -262,8 +262,9 @@ class AdoptsAnything(HonestMemoryStore):
 
 
 class _Deaf(LyingStore):
-    def listen(self, wake: Callable[[], None]) -> None:
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
         del wake
+        return lambda: None
 
 
 class ListensToNobody(HonestSqliteStore):
