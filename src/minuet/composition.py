@@ -114,12 +114,22 @@ def on_dead_letter_of(reaction: Reaction) -> OnDeadLetter:
     return "hold" if any(contract.on_dead_letter == "hold" for contract in reaction.takes) else "continue"
 
 
-def check_promises(services: Sequence[Service], broker: Capabilities, store: StoreCapabilities, where: str) -> None:
-    """Refuse what broker and store cannot keep. `where` names them."""
-    for service in services:
+def check_promises(
+    services: Sequence[Service],
+    consuming: Sequence[Service],
+    broker: Capabilities,
+    store: StoreCapabilities,
+    where: str,
+) -> None:
+    """Refuse what broker and store, which `where` names, cannot keep: of what `services` emit, and of what those that
+    are `consuming` take.
+    """
+    for service in consuming:
         for reaction in service.reactions:
             for contract in reaction.takes:
                 _check_promise(reaction, contract, broker, store, where)
+    if broker.persistent and not store.persistent:
+        _check_forgetful(services, consuming, where)
 
 
 def _check_promise(
@@ -139,6 +149,27 @@ def _check_promise(
             f"order, so {reaction.id} ({reaction.place}) could take its events in any. Use a broker that orders by "
             "key, or drop key=."
         )
+
+
+def _check_forgetful(services: Sequence[Service], consuming: Sequence[Service], where: str) -> None:
+    """Beside a broker that forgets nothing, what is emitted is owed to it in a store that does, and what was taken is
+    remembered there.
+    """
+    says = (
+        f"the store of {where} forgets everything when its process ends. Give App(store=...) a persistent one: without "
+        "store= it is where a broker's URL says, and beside an adapter in memory. Or ask for at_most_once."
+    )
+    for service in services:
+        emitted = (contract for reaction in service.reactions for contract in reaction.emits.contracts)
+        for contract in (*service.owns, *emitted):
+            if contract.guarantee != "at_most_once":
+                raise StartupError(
+                    f"{contract.type} ({contract.place}) waits in the store of {service.name} ({service.place}) until "
+                    f"the broker has it, and {says}"
+                )
+    for reaction in (reaction for service in consuming for reaction in service.reactions):
+        if guarantee_of(reaction) != "at_most_once":
+            raise StartupError(f"{reaction.id} ({reaction.place}) remembers in its store what it has had, and {says}")
 
 
 def native_types(reactions: Sequence[Reaction], store: StoreCapabilities) -> frozenset[object]:

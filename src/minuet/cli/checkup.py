@@ -86,7 +86,7 @@ def composition(app: App) -> Iterator[Examined]:
         well = True
         try:
             where = f"{named(app.broker)} and {named(app.store)}"
-            check_promises([service], broker.capabilities, store.capabilities, where)
+            check_promises([service], [service], broker.capabilities, store.capabilities, where)
         except StartupError as error:
             well = False
             yield Examined(subject="app.promise", well=False, found=str(error))
