@@ -12,7 +12,7 @@ from functools import cached_property
 
 import msgspec
 
-from minuet.errors import CommitRefused, MinuetError, TransactionLost
+from minuet.errors import CommitRefused, NotRepeated, TransactionLost
 from minuet.ports.broker import Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
@@ -129,7 +129,7 @@ class ConcurrentLane(Lane):
         if len(kept) < len(ran) and not self._unheard:
             self.observers.trouble(
                 f"recording for {self.reactor.id} ({self.reactor.place})",
-                MinuetError(
+                NotRepeated(
                     f"{len(ran) - len(kept)} deliveries that this process ran were given to another, which took it for "
                     "dead; that one records them, and what this one did for them in the store is not recorded"
                 ),
