@@ -95,7 +95,7 @@ class App:
         ids: Ids | None = None,
         chance: Chance | None = None,
     ) -> None:
-        check_services(services)
+        check_services(services, workflows)
         self.services = tuple(services)
         self.workflows = tuple(workflows)
         self.broker = broker

@@ -12,13 +12,14 @@ from minuet.ports.store import StoreCapabilities
 from minuet.service.context import Context, Transaction, Writes
 from minuet.service.reaction import Need, Reaction
 from minuet.service.service import Service
+from minuet.service.workflow import Workflow
 
 STRICTEST: tuple[Guarantee, ...] = ("effectively_once", "at_least_once", "at_most_once")
 BUILT_IN: tuple[object, ...] = (Transaction, Context, Writes)
 
 
-def check_services(services: Sequence[Service]) -> None:
-    """Refuse services that cannot live in one choreography."""
+def check_services(services: Sequence[Service], workflows: Sequence[Workflow]) -> None:
+    """Refuse services that cannot live in one choreography, and workflows that cannot be told apart."""
     names: dict[str, Service] = {}
     try:
         iter(services)
@@ -30,6 +31,14 @@ def check_services(services: Sequence[Service]) -> None:
             raise StartupError(
                 f"Two services are called {service.name!r}: {there.place} and {service.place}. They would share a "
                 "consumer group and take each other's events. Rename one."
+            )
+    lenses: dict[str, Workflow] = {}
+    for workflow in workflows:
+        other = lenses.setdefault(workflow.name, workflow)
+        if other is not workflow:
+            raise StartupError(
+                f"Two workflows are called {workflow.name!r}: {other.place} and {workflow.place}. Nobody could say "
+                "which one an instance is of. Rename one."
             )
     known: dict[str, Contract] = {}
     for contract in contracts_of(services):
