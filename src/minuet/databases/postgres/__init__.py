@@ -179,6 +179,11 @@ class PostgresDatabase:
         async with self.line() as line:
             return await line.rows(sql, *values)
 
+    async def perform(self, sql: str, *values: object) -> int:
+        """Perform a statement, which commits by itself; how many rows it changed."""
+        async with self.line() as line:
+            return await line.changed(sql, *values)
+
     @asynccontextmanager
     async def writing(self, *, wakes: bool = False) -> AsyncGenerator[Line]:
         """A transaction on a line: durable when the block ends, rolled back when it raises."""
@@ -289,10 +294,6 @@ class PostgresDatabase:
 
     def _look(self) -> None:
         self._looking = None
-        self.tell()
-
-    def tell(self) -> None:
-        """Let everybody here who listens look."""
         self.listeners.tell()
 
     async def _listen(self) -> psycopg.AsyncConnection[Any]:
@@ -315,7 +316,7 @@ class PostgresDatabase:
                 if connection is None:
                     connection = await self._listen()
                 pause = 0.05
-                self.tell()
+                self.listeners.tell()
                 await self._hear(connection)
             except (psycopg.Error, StoreUnavailable, OSError):
                 self._witness.leave()
@@ -347,7 +348,7 @@ class PostgresDatabase:
                 while (notice := pg.notifies()) is not None:
                     heard = heard or notice.extra != self.member.encode()
                 if heard or swept:
-                    self.tell()
+                    self.listeners.tell()
         finally:
             loop.remove_reader(socket)
         raise psycopg.OperationalError("the server does not know this connection any more")
