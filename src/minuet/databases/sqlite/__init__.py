@@ -23,6 +23,7 @@ from minuet.databases.sqlite.neighbours import Neighbours, WriteLock
 from minuet.databases.sqlite.writing import WriteQueue, Writing
 from minuet.errors import StartupError, StoreUnavailable
 from minuet.ports.address import without_secrets
+from minuet.ports.transaction import not_yours
 
 Row = tuple[object, ...]
 
@@ -91,14 +92,14 @@ class GuardedConnection(sqlite3.Connection):
         return sqlite3.SQLITE_DENY if (ends or meddles) and self.guard.reacting else sqlite3.SQLITE_OK
 
     def commit(self) -> None:
-        raise StoreUnavailable(NOT_YOURS.format("commit()"))
+        raise not_yours("commit()")
 
     def rollback(self) -> None:
-        raise StoreUnavailable(NOT_YOURS.format("rollback()"))
+        raise not_yours("rollback()")
 
     def close(self) -> None:
         if self.guard.reacting:
-            raise StoreUnavailable(NOT_YOURS.format("close()"))
+            raise not_yours("close()")
         super().close()
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -110,19 +111,15 @@ class GuardedConnection(sqlite3.Connection):
         super().__setattr__(name, value)
 
     def set_progress_handler(self, *_: object, **__: object) -> None:
-        raise StoreUnavailable(NOT_YOURS.format("set_progress_handler()"))
+        raise not_yours("set_progress_handler()")
 
     def executescript(self, sql_script: str, /) -> sqlite3.Cursor:  # noqa: ARG002  # refused unseen
-        raise StoreUnavailable(NOT_YOURS.format("executescript(), which commits first,"))
+        raise not_yours("executescript(), which commits first,")
 
     def __enter__(self) -> Self:
-        raise StoreUnavailable(NOT_YOURS.format("`with connection:`, which commits,"))
+        raise not_yours("`with connection:`, which commits,")
 
 
-NOT_YOURS = (
-    "{} was called on the connection of a reaction, whose transaction it shares with its inbox and its events. "
-    "Return to commit it, raise to roll it back."
-)
 CHANGES = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE, sqlite3.SQLITE_DROP_TABLE)
 HOW_ROWS_ARE_READ = ("isolation_level", "row_factory", "text_factory")
 SAVEPOINTS = ("minuet_turn", "minuet_round")
