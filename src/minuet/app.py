@@ -64,7 +64,7 @@ class App:
     `services`: The services that live in this app. A process may run some of them.
     `workflows`: Lenses on the choreography: how instances start and end, and within which time.
     `broker`: A URL, or an adapter.
-    `store`: A URL, or an adapter. Without one, the store lies where the broker does.
+    `store`: A URL, or an adapter. Without one, it is where the broker's URL says; beside an adapter, in memory.
     `observers`: Who is told of each turn. Without any, one that logs retries, dead letters and trouble.
     `provide`: What takes the place of what services provide, by type; for tests and for composition.
     `retention`: How long events stay that every reaction has had, and deliveries that are settled.
@@ -96,7 +96,7 @@ class App:
         ids: Ids | None = None,
         chance: Chance | None = None,
     ) -> None:
-        check_services(services)
+        check_services(services, workflows)
         self.services = tuple(services)
         self.workflows = tuple(workflows)
         self.broker = broker
@@ -132,13 +132,14 @@ class App:
         broker, store = self._adapters()
         where = f"{named(self.broker)} and {named(self.store)}"
         chosen = self._chosen(services)
-        check_promises(chosen, broker.capabilities, store.capabilities, where)
+        check_promises(self.services, chosen, broker.capabilities, store.capabilities, where)
         for service in chosen:
             check_needs(service, self.provide, store.capabilities)
 
     @asynccontextmanager
     async def connected(self) -> AsyncGenerator[App]:
         """Services may emit; nothing is consumed. For a web process or a script."""
+        self.check(())
         async with self._opened((), None):
             yield self
 
@@ -246,7 +247,7 @@ class App:
                 lanes.add(service, await self._reactors(service, store, writers[service.name], stack))
             housekeeping = Housekeeping(store, broker, self.clock, observers, self.retention_seconds)
             worker = Worker(lanes.built, lanes.feeds, relay, housekeeping, self.stop_seconds)
-            store.listen(worker.wake)
+            stack.callback(store.listen(worker.wake))
             emitter = AppEmitter(store, outlet, writers, owners_of(self.services), self.clock, self.ids)
             for service in self.services:
                 service.bind(emitter)

@@ -12,13 +12,14 @@ from minuet.ports.store import StoreCapabilities
 from minuet.service.context import Context, Transaction, Writes
 from minuet.service.reaction import Need, Reaction
 from minuet.service.service import Service
+from minuet.service.workflow import Workflow
 
 STRICTEST: tuple[Guarantee, ...] = ("effectively_once", "at_least_once", "at_most_once")
 BUILT_IN: tuple[object, ...] = (Transaction, Context, Writes)
 
 
-def check_services(services: Sequence[Service]) -> None:
-    """Refuse services that cannot live in one choreography."""
+def check_services(services: Sequence[Service], workflows: Sequence[Workflow]) -> None:
+    """Refuse services that cannot live in one choreography, and workflows that cannot be told apart."""
     names: dict[str, Service] = {}
     try:
         iter(services)
@@ -30,6 +31,14 @@ def check_services(services: Sequence[Service]) -> None:
             raise StartupError(
                 f"Two services are called {service.name!r}: {there.place} and {service.place}. They would share a "
                 "consumer group and take each other's events. Rename one."
+            )
+    lenses: dict[str, Workflow] = {}
+    for workflow in workflows:
+        other = lenses.setdefault(workflow.name, workflow)
+        if other is not workflow:
+            raise StartupError(
+                f"Two workflows are called {workflow.name!r}: {other.place} and {workflow.place}. Nobody could say "
+                "which one an instance is of. Rename one."
             )
     known: dict[str, Contract] = {}
     for contract in contracts_of(services):
@@ -114,12 +123,22 @@ def on_dead_letter_of(reaction: Reaction) -> OnDeadLetter:
     return "hold" if any(contract.on_dead_letter == "hold" for contract in reaction.takes) else "continue"
 
 
-def check_promises(services: Sequence[Service], broker: Capabilities, store: StoreCapabilities, where: str) -> None:
-    """Refuse what broker and store cannot keep. `where` names them."""
-    for service in services:
+def check_promises(
+    services: Sequence[Service],
+    consuming: Sequence[Service],
+    broker: Capabilities,
+    store: StoreCapabilities,
+    where: str,
+) -> None:
+    """Refuse what broker and store, which `where` names, cannot keep: of what `services` emit, and of what those that
+    are `consuming` take.
+    """
+    for service in consuming:
         for reaction in service.reactions:
             for contract in reaction.takes:
                 _check_promise(reaction, contract, broker, store, where)
+    if broker.persistent and not store.persistent:
+        _check_forgetful(services, consuming, where)
 
 
 def _check_promise(
@@ -139,6 +158,27 @@ def _check_promise(
             f"order, so {reaction.id} ({reaction.place}) could take its events in any. Use a broker that orders by "
             "key, or drop key=."
         )
+
+
+def _check_forgetful(services: Sequence[Service], consuming: Sequence[Service], where: str) -> None:
+    """Beside a broker that forgets nothing, what is emitted is owed to it in a store that does, and what was taken is
+    remembered there.
+    """
+    says = (
+        f"the store of {where} forgets everything when its process ends. Give App(store=...) a persistent one: without "
+        "store= it is where a broker's URL says, and beside an adapter in memory. Or ask for at_most_once."
+    )
+    for service in services:
+        emitted = (contract for reaction in service.reactions for contract in reaction.emits.contracts)
+        for contract in (*service.owns, *emitted):
+            if contract.guarantee != "at_most_once":
+                raise StartupError(
+                    f"{contract.type} ({contract.place}) waits in the store of {service.name} ({service.place}) until "
+                    f"the broker has it, and {says}"
+                )
+    for reaction in (reaction for service in consuming for reaction in service.reactions):
+        if guarantee_of(reaction) != "at_most_once":
+            raise StartupError(f"{reaction.id} ({reaction.place}) remembers in its store what it has had, and {says}")
 
 
 def native_types(reactions: Sequence[Reaction], store: StoreCapabilities) -> frozenset[object]:

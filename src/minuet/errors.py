@@ -99,6 +99,10 @@ class EditRefused(MinuetError):
     """An edit of a dead letter that its contract, its key or its bytes do not allow; nothing was redriven."""
 
 
+class NotRepeated(MinuetError):
+    """Something that the runtime could not do, and goes on without doing it again; the message says what follows."""
+
+
 class StandsStill(MinuetError):
     """Something does not go on, and waits for somebody to look."""
 

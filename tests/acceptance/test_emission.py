@@ -364,3 +364,14 @@ def test_what_is_published_again_after_a_crash_has_its_old_id(tmp_path: Path) ->
     [published] = where.logged_ids("Charged")
     assert run(work, case, []) == 0
     assert where.logged_ids("Charged") == [published] == [derive("order-0", "payments", "charge", 0)]
+
+
+async def test_what_the_log_absorbs_is_counted_for_who_emitted_it(tmp_path: Path) -> None:
+    """Services whose calls share a commit are not taken for one another."""
+    broker, store = pair(JOINED, tmp_path).adapters()
+    left, right = Service("left", owns=[First]), Service("right", owns=[Second])
+    async with App([left, right], broker=broker, store=store, observers=()).connected():
+        for _ in range(2):
+            firsts = [left.emit(First(number=1), id="1"), left.emit(First(number=2), id="2")]
+            await asyncio.gather(right.emit(Second(number=3), id="3"), *firsts)
+        assert await store.counts() == {"left": {"duplicates_absorbed": 2}, "right": {"duplicates_absorbed": 1}}

@@ -8,6 +8,7 @@ import pytest
 
 from minuet import NEVER, App, Context, Event, Service, StartupError, Transaction, Writes, retry
 from minuet.brokers.memory import MemoryBroker
+from minuet.brokers.sqlite import SqliteBroker
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import DeadLetterFilter
 from minuet.testing.crash import Crash
@@ -22,6 +23,12 @@ class Sent(Event):
     """A letter was sent."""
 
     letter: int
+
+
+class Flashed(Event, guarantee="at_most_once"):
+    """A number was on the screens."""
+
+    number: int
 
 
 def post(lane: str, guarantee: str, fails: int = 0) -> Service:
@@ -216,6 +223,37 @@ def test_a_guarantee_that_cannot_be_kept_is_refused(broker: str, store: str, for
         f"the {forgetful} of",
     ):
         assert words in said
+
+
+async def test_a_store_that_forgets_beside_a_broker_that_does_not_is_refused(tmp_path: Path) -> None:
+    """An adapter without a store beside it has one in memory: nothing that is to last is emitted or taken with it,
+    neither where the app runs nor where it is only connected. What may be lost may be.
+    """
+    broker = SqliteBroker(str(tmp_path / "log.db"))
+    owner, reader, careless = Service("post", owns=[Sent]), Service("books"), Service("screens", owns=[Flashed])
+
+    @reader.reaction
+    async def enter(sent: Sent) -> None:
+        """Never called."""
+
+    @careless.reaction
+    async def show(flashed: Flashed) -> None:
+        """Whatever is there."""
+
+    refused = pytest.raises(
+        StartupError, match=r"test_guarantees\.py:\d+.*the store of .*log\.db.* and memory://.*store="
+    )
+    with refused:
+        async with App([owner], broker=broker).connected():
+            """Not reached."""
+    with refused:
+        async with App([reader], broker=broker).running():
+            """Not reached."""
+    async with App([reader], broker=broker).connected():
+        """It takes nothing here."""
+    async with App([careless], broker=broker).running() as app:
+        await careless.emit(Flashed(number=1))
+        await app.settled()
 
 
 async def test_a_key_on_a_broker_without_order_is_refused() -> None:

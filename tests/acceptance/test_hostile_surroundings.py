@@ -82,7 +82,7 @@ async def test_an_observer_that_raises_harms_nothing(kind: str, tmp_path: Path) 
         answers = await rows(store, "SELECT who, count(*) FROM answers GROUP BY who ORDER BY who")
     assert answers == [("after", 3), ("inside", 3), ("outside", 3)]
     assert len(signals.passed(Point.COMMITTED, reaction="desk.after")) == 3
-    assert all(isinstance(error, ZeroDivisionError) for _, error in signals.troubles)
+    assert all(isinstance(error.__cause__, ZeroDivisionError) for _, error in signals.troubles)
     assert any("Raising" in where and str(Point.COMMITTED) in where for where, _ in signals.troubles)
 
 

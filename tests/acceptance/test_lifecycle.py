@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from minuet import App, Context, Event, Service, StartupError, Transaction, Writes
+from minuet import App, Context, Event, Service, StartupError, Transaction, Writes, retry
 from minuet.errors import PreparationFailed, StoreUnavailable
 from minuet.ports.observer import Point
 from minuet.testing.signals import Signals
@@ -121,6 +121,34 @@ async def test_a_stop_gives_back_what_takes_too_long(kind: str, tmp_path: Path) 
             await signals.reached(Point.DECODED, count=3)
     assert where.look("SELECT state, attempts FROM minuet_parked") == [("due", 0)] * 3
     assert await answered(where) == [(0, 1), (1, 1), (2, 1)]
+
+
+@pytest.mark.parametrize("kind", [JOINED, SEPARATE])
+@pytest.mark.parametrize("ends", ["dead", "handled"])
+async def test_a_stop_gives_back_nothing_that_has_ended(ends: str, kind: str, tmp_path: Path) -> None:
+    """A reaction that answers the stop by raising an error of its own, or by returning, has ended and is recorded:
+    what is settled is not due.
+    """
+    where, signals = pair(kind, tmp_path), Signals({Point.DECODED})
+    service = Service("desk", owns=[Asked, Answered])
+
+    @service.reaction(retry=retry(times=1))
+    async def answer(asked: Asked, context: Context) -> None:
+        if context.attempt == 1:
+            raise ValueError("not yet")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if ends == "dead":
+                raise ValueError("not ever") from None
+
+    app = App([service], **where.urls(), observers=[signals], stop_within="10ms")
+    async with asyncio.timeout(10), app.running():
+        for number in range(3):
+            await service.emit(Asked(number=number))
+        await signals.reached(Point.DECODED, count=6)
+    standing = where.look("SELECT state, attempts, due_at, settled_at IS NOT NULL FROM minuet_parked")
+    assert standing == [(ends, 2, None, True)] * 3
 
 
 @pytest.mark.parametrize("kind", [JOINED, SEPARATE])

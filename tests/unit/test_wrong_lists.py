@@ -4,11 +4,17 @@ from typing import Any
 
 import pytest
 
-from minuet import App, DeclarationError, Event, Service, StartupError
+from minuet import App, DeclarationError, Event, Service, StartupError, Workflow
 
 
 class OrderPlaced(Event):
     """A customer committed to buy."""
+
+    order_id: str
+
+
+class OrderPaid(Event):
+    """The money is there."""
 
     order_id: str
 
@@ -25,3 +31,14 @@ def test_one_service_in_place_of_a_list_is_refused() -> None:
     one: Any = Service("orders")
     with pytest.raises(StartupError, match=r"takes a list of services, .*Write App\(\[\.\.\.\]\)"):
         App(one)
+
+
+def test_two_workflows_of_one_name_are_refused() -> None:
+    """Before anything is opened; the sentence names both places. One that is given twice is one."""
+    first, second = (Workflow("order", starts=OrderPlaced, ends=OrderPaid) for _ in range(2))
+    orders = Service("orders", owns=[OrderPlaced, OrderPaid])
+    with pytest.raises(
+        StartupError, match=r"Two workflows are called 'order': .*test_wrong_lists\.py:\d+ and .*Rename"
+    ):
+        App([orders], workflows=[first, second])
+    App([orders], workflows=[first, first])

@@ -86,7 +86,7 @@ def composition(app: App) -> Iterator[Examined]:
         well = True
         try:
             where = f"{named(app.broker)} and {named(app.store)}"
-            check_promises([service], broker.capabilities, store.capabilities, where)
+            check_promises([service], [service], broker.capabilities, store.capabilities, where)
         except StartupError as error:
             well = False
             yield Examined(subject="app.promise", well=False, found=str(error))
@@ -259,23 +259,30 @@ async def parked(store: Store, manifest: Manifest, late_seconds: float, now: flo
 
 def running(waiting: Sequence[Standing], now: float) -> Iterator[Examined]:
     """Deliveries that run now and may have done so for long. An attempt has no instant of its own."""
-    long: list[str] = []
-    for one in waiting:
-        before = since(one) if one.state == "running" else None
-        if before is not None and now - before > LONG_SECONDS:
-            where = f" in process {one.owner}" if one.owner is not None else ""
-            long.append(
-                f"{one.delivery.consumer} has event {one.delivery.event_id}{where}, "
-                f"attempt {one.delivery.attempts}, begun {length(now - before)} ago at most"
-            )
+    long = [
+        (one, now - before)
+        for one in waiting
+        if one.state == "running" and (before := since(one)) is not None and now - before > LONG_SECONDS
+    ]
     if long:
+        told = "; ".join(_run(one, seconds) for one, seconds in long[:MOST_TOLD])
         more = f"; and {len(long) - MOST_TOLD} more" if len(long) > MOST_TOLD else ""
+        named = any(one.owner is not None for one, _ in long[:MOST_TOLD])
+        dash = "The number before the dash is the process's id; when that" if named else "When its"
         yield Examined(
             subject="store.running", well=None,
-            found=f"Deliveries that may have been running for long: {'; '.join(long[:MOST_TOLD])}{more}.",
-            advice="If one does not end, its reaction waits for something: give what it calls a time limit. The number "
-            "before the dash is the process's id; when that process ends, another begins the delivery again.",
+            found=f"Deliveries that may have been running for long: {told}{more}.",
+            advice="If one does not end, its reaction waits for something: give what it calls a time limit. "
+            f"{dash} process ends, another begins the delivery again.",
         )  # fmt: skip
+
+
+def _run(one: Standing, seconds: float) -> str:
+    where = f" in process {one.owner}" if one.owner is not None else ""
+    return (
+        f"{one.delivery.consumer} has event {one.delivery.event_id}{where}, attempt {one.delivery.attempts}, begun "
+        f"{length(seconds)} ago at most"
+    )
 
 
 def since(one: Standing) -> float | None:

@@ -27,11 +27,6 @@ class Deprecated(msgspec.Struct, frozen=True, kw_only=True):
                 place_of_caller(),
             )
 
-    @property
-    def sunset_time(self) -> datetime | None:
-        """From when on no event of the contract should be emitted."""
-        return _moment(self.sunset)
-
     def extensions(self) -> dict[str, AttributeValue]:
         """The CloudEvents attributes that say all this."""
         stamped: dict[str, AttributeValue] = {"deprecated": True}

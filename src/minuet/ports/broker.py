@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 
-from minuet.errors import PayloadTooLarge
+from minuet.errors import BrokerUnavailable, PayloadTooLarge
 from minuet.ports.examined import Examined
 
 if TYPE_CHECKING:
@@ -90,6 +90,15 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     headers: Headers
     body: bytes | str
     token: int
+
+
+def never_provisioned(group: Group, where: object) -> BrokerUnavailable:
+    """What a broker raises that is asked for a group's messages and does not know the group."""
+    return BrokerUnavailable(
+        f"{where} does not know the group {group.name}: it was never provisioned, or what knew of it is gone. An App "
+        "makes its groups when it starts, by `minuet run --provision` where that is to be asked for: start it again. "
+        "Without an App, await the broker's provision() first."
+    )
 
 
 def refuse_large(messages: Sequence[Message], most_bytes: int) -> None:

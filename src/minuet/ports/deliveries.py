@@ -88,6 +88,15 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """Why it was discarded, in the words of whoever did."""
 
 
+def handed_back(letter: DeadLetter, *, id: int = 0) -> Parked:
+    """The delivery that a letter was made of, to be tried anew. `id` is its number where it is parked still."""
+    return Parked(
+        id=id, consumer=letter.consumer, topic=letter.topic, key=letter.key, event_id=letter.event_id,
+        source=letter.source, headers=letter.headers, body=letter.body, dead_letter=letter.id,
+        history=letter.history,
+    )  # fmt: skip
+
+
 class DeadLetterHead(msgspec.Struct, frozen=True, kw_only=True):
     """A dead letter without its bytes, trace and history: enough to list, count and choose."""
 

@@ -89,5 +89,7 @@ class Observer(Protocol):
         ...
 
     def trouble(self, where: str, error: BaseException) -> None:
-        """The runtime itself met an error and goes on: a broker away, a transaction that failed."""
+        """The runtime itself met an error and goes on: a broker away, a transaction that failed. It tries again, unless
+        the error is `NotRepeated`, which says what follows, or `StandsStill`, which waits for somebody to look.
+        """
         ...

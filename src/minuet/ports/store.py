@@ -28,7 +28,8 @@ A store keeps these clauses, which `minuet.testing.conformance` checks under the
   TypedDicts by column name, and is over with its unit.
 - S19 With `native`, what is written to an adopted unit commits and rolls back with its caller's transaction; what is
   no connection of this store is refused.
-- S20 With `shared`, what a process commits and wakes others for wakes those who `listen` in other processes.
+- S20 With `shared`, what a process commits and wakes others for wakes those who `listen` in other processes, until
+  they end that.
 - S21 `owned` tells all that a process runs of a consumer, as the store knows it.
 - S22 With `holds`, what a unit owes held is given to nobody while its holder lives and its lease lasts, nor what is
   owed after it of its key; and of a key of which something else is owed, nothing is held.
@@ -132,7 +133,9 @@ class Parking(Protocol):
         ...
 
     async def give_back(self, parked: Sequence[Parked], now: float) -> None:
-        """This process does not run these after all: they are due, and the attempt does not count."""
+        """This process does not run these after all: they are due, and the attempt does not count. Those that are not
+        running, or not its own any more, stay as they are.
+        """
         ...
 
 
@@ -307,8 +310,10 @@ class Store(Protocol):
         """When the consumer's next parked delivery falls due; None when none waits."""
         ...
 
-    def listen(self, wake: Callable[[], None]) -> None:
-        """Call this whenever another process, or an operator, may have changed something here."""
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call this whenever another process, or an operator, may have changed something here. Returns how to end
+        that.
+        """
         ...
 
     # -- asked by the relay

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias, TypeVar
 
+from minuet.errors import StoreUnavailable
+
 T = TypeVar("T")
 Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
 """What fills a statement's placeholders: a sequence for `?`, a mapping for `:name`."""
+
+
+SCALARS = frozenset({int, str, float, bytes, bool})
+"""What the first column of a row may be read as."""
 
 
 class Transaction(Protocol):
@@ -32,3 +38,19 @@ class Transaction(Protocol):
     async def fetch_one(self, into: type[T], sql: str, params: Parameters = ()) -> T | None:
         """The first row as an `into`, None if there is none."""
         ...
+
+
+def not_yours(done: str) -> StoreUnavailable:
+    """What a store raises where a reaction does to its transaction what is the runtime's to do."""
+    return StoreUnavailable(
+        f"{done} was called on the connection of a reaction, whose transaction it shares with its inbox and its "
+        "events. Return to commit it, raise to roll it back."
+    )
+
+
+def over(sql: str) -> StoreUnavailable:
+    """What a store raises for a statement whose transaction has ended."""
+    return StoreUnavailable(
+        f"The transaction is over, and {sql!r} came after it. A reaction's Transaction ends when the reaction "
+        "returns: await all of its statements inside, and start no task that outlives it."
+    )

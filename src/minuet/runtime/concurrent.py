@@ -12,7 +12,7 @@ from functools import cached_property
 
 import msgspec
 
-from minuet.errors import CommitRefused, MinuetError, TransactionLost
+from minuet.errors import CommitRefused, NotRepeated, TransactionLost
 from minuet.ports.broker import Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
@@ -39,6 +39,8 @@ class ConcurrentLane(Lane):
     """Claims, runs and records, with the records of one round and the claims of the next in one commit."""
 
     _abandoning = False
+    _cut_short: Sequence[Parked] = ()
+    """What had begun and not ended when the time to stop ran out."""
     _last: Parked | None = None
     """What is granted one more attempt after processes died with it, and has the process's turn to run alone."""
     _unheard = False
@@ -63,6 +65,11 @@ class ConcurrentLane(Lane):
         return self.stopping and not self._running and not self._ran
 
     @property
+    def _begun(self) -> list[Parked]:
+        """What runs or is to be recorded."""
+        return [*self._running.values(), *(one.parked for one in self._ran)]
+
+    @property
     def at_work(self) -> bool:
         return super().at_work or bool(self._running or self._ran)
 
@@ -83,8 +90,7 @@ class ConcurrentLane(Lane):
                     await self._record(unit, recorder, one)
                 await recorder.settle()
                 if self._unheard:
-                    begun = (*self._running.values(), *(one.parked for one in self._ran))
-                    await give_back_unheard(self, unit, begun)
+                    await give_back_unheard(self, unit, [*self._begun, *self._cut_short])
                 started = await self._claim(unit, recorder) if not self.stopping else []
                 await recorder.finish()
                 self.may_be_parked = self.may_be_parked or recorder.parked
@@ -112,8 +118,7 @@ class ConcurrentLane(Lane):
         """The turn to run alone is over once what had it is recorded, or was not begun after all."""
         if self._last is None:
             return
-        begun = (*self._running.values(), *(one.parked for one in self._ran))
-        if self._last.id not in {parked.id for parked in begun}:
+        if self._last.id not in {parked.id for parked in self._begun}:
             self._last = None
             self.alone.give()
 
@@ -126,7 +131,7 @@ class ConcurrentLane(Lane):
         if len(kept) < len(ran) and not self._unheard:
             self.observers.trouble(
                 f"recording for {self.reactor.id} ({self.reactor.place})",
-                MinuetError(
+                NotRepeated(
                     f"{len(ran) - len(kept)} deliveries that this process ran were given to another, which took it for "
                     "dead; that one records them, and what this one did for them in the store is not recorded"
                 ),
@@ -194,13 +199,16 @@ class ConcurrentLane(Lane):
     async def abandon(self) -> None:
         """The time to stop has run out: end what runs, and leave it to whoever comes next."""
         self._abandoning = True
-        # What may run once only is not given back: it has begun. As this process's own it will be given up.
-        given_back = [] if self.reactor.guarantee == "at_most_once" else list(self._running.values())
+        begun = list(self._running.values())
         for task in list(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        if self._ran:
+        ended = {one.parked.id for one in self._ran}
+        self._cut_short = [parked for parked in begun if parked.id not in ended]
+        while self._ran or self._unheard:
             await self._round()
         self._give_turn()
+        if self.reactor.guarantee == "at_most_once":
+            return  # what may run once only has begun: as this process's own it will be given up
         async with self.store.transaction() as unit:
-            await unit.parking.give_back(given_back, self.clock.now())
+            await unit.parking.give_back(self._cut_short, self.clock.now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Coroutine, Mapping, Sequence
 from functools import cached_property
 
@@ -163,10 +164,13 @@ class AppEmitter:
             self._flushing = None
 
     async def _commit(self, batch: Sequence[tuple[str, Message, asyncio.Future[None]]]) -> None:
+        emitted = defaultdict[str, list[Message]](list)
+        for service, message, _ in batch:
+            emitted[service].append(message)
         async with self._store.transaction() as unit:
-            absorbed = await self._outlet.put(unit, [message for _, message, _ in batch])
-            if absorbed:
-                await unit.counters.add(batch[0][0], "duplicates_absorbed", absorbed)
+            for service, messages in emitted.items():
+                if absorbed := await self._outlet.put(unit, messages):
+                    await unit.counters.add(service, "duplicates_absorbed", absorbed)
 
 
 def _in_doubt(error: BaseException, service: str, message: Message) -> BaseException:

@@ -87,7 +87,8 @@ class Feed:
         try:
             await subscription.close()
         except Exception as error:  # it is given up either way
-            self._observers.trouble(f"closing the subscription of {self._name}", error)
+            then = "What it received and had not acknowledged comes again"
+            self._observers.left(f"closing the subscription of {self._name}", error, then)
 
     def stop(self) -> None:
         """Receive no more. What was recorded is still acknowledged."""

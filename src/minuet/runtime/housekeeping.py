@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeGuard
 
-from minuet.errors import CapacityError, StandsStill
+from minuet.errors import StandsStill
 from minuet.ports.broker import Broker, Watching
 from minuet.ports.clock import Clock
 from minuet.ports.store import Store
@@ -100,7 +100,7 @@ class Housekeeping:
         if len(keep) > MOST_KEPT:
             self._observers.trouble(
                 "forgetting what is older than the retention",
-                CapacityError(
+                StandsStill(
                     f"{len(keep)} dead letters and parked deliveries are unsettled, more than {MOST_KEPT}: nothing is "
                     "forgotten until they are fewer. Look with `minuet dlq list`."
                 ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
+from minuet.errors import NotRepeated
 from minuet.ports.observer import Observer, Point, Turn
 
 
@@ -24,7 +25,17 @@ class Observers:
             try:
                 observer.at(point, turns)
             except Exception as error:  # a user's observer may raise anything
-                self.trouble(f"telling {observer!r} of turns that are {point}", error)
+                where = f"telling {observer!r} of turns that are {point}"
+                self.left(where, error, "It is not told of these again, and the turns go on")
+
+    def left(self, where: str, error: BaseException, then: str) -> None:
+        """An error after which nothing is tried again; `then` is what follows, a sentence without its full stop."""
+        said = type(error).__qualname__
+        with contextlib.suppress(Exception):  # an error that fails to say what it is
+            said = f"{said}: {error}".rstrip(": .")
+        told = NotRepeated(f"{said}. {then}.")
+        told.__cause__ = error
+        self.trouble(where, told)
 
     def trouble(self, where: str, error: BaseException) -> None:
         for observer in self._all:

@@ -76,7 +76,8 @@ class Presence:
         try:
             await self._forget([self._own] if self._own is not None else [])
         except Exception as error:  # others will be careful, and need not be
-            self._observers.trouble("ending as a process that is known", error)
+            then = "It will be taken for one that died, and others of its services are careful for a while"
+            self._observers.left("ending as a process that is known", error, then)
 
     async def look(self) -> None:
         """Let lanes be careful whose service has lost a process that was not known to be lost, and forget old ones."""

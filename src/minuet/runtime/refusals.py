@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -27,7 +26,9 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Refusals:
-    """Holds up what was refused: a message and what is behind it of its key, or its whole topic."""
+    """Holds up what was refused: a message and what is behind it of its key, or its whole topic. `now` is the loop's
+    time.
+    """
 
     def __init__(self, chance: Chance) -> None:
         self._chance = chance
@@ -44,9 +45,8 @@ class Refusals:
     def __repr__(self) -> str:
         return f"<Refusals of {len(self._messages)} messages and {len(self._topics)} topics>"
 
-    def topics_held_up(self) -> set[str]:
+    def topics_held_up(self, now: float) -> set[str]:
         """The topics of which nothing is to be tried now."""
-        now = asyncio.get_running_loop().time()
         return {topic for topic, refusal in self._topics.items() if refusal.again_at > now}
 
     def instants(self) -> Iterator[float]:
@@ -54,14 +54,13 @@ class Refusals:
         for refusal in (*self._messages.values(), *self._topics.values()):
             yield refusal.again_at
 
-    def ready(self, owed: Sequence[Owed]) -> tuple[list[Owed], bool]:
+    def ready(self, owed: Sequence[Owed], now: float) -> tuple[list[Owed], bool]:
         """Those whose time has come: no refused one before its time, and nothing of its key behind it. And whether
         others may be ready that were not claimed, because those that are not took their room.
         """
         if not self._messages:
             self.passed_over = 0
             return self._one_of_each_topic(owed), False
-        now = asyncio.get_running_loop().time()
         there = {row.id for row in owed}
         self._messages = {number: refusal for number, refusal in self._messages.items() if number in there}
         blocked: set[tuple[str, str]] = set()
@@ -96,15 +95,15 @@ class Refusals:
                     tried.add(row.message.topic)
         return chosen
 
-    def refuse(self, row: Owed) -> str:
+    def refuse(self, row: Owed, now: float) -> str:
         """Try this one again later; when there are many of its topic, the whole topic. What that is, in words."""
         topic = row.message.topic
         alike = [number for number, refusal in self._messages.items() if refusal.topic == topic]
         if topic in self._topics or (row.id not in alike and len(alike) >= MOST_REFUSED):
             self._forget_messages(topic)
-            self._topics[topic] = refusal = self._again(topic, self._topics.get(topic))
+            self._topics[topic] = refusal = self._again(topic, self._topics.get(topic), now)
             return f"{topic}, refused as a whole, {refusal.times} times"
-        self._messages[row.id] = refusal = self._again(topic, self._messages.get(row.id))
+        self._messages[row.id] = refusal = self._again(topic, self._messages.get(row.id), now)
         return f"{topic} {row.message.id}, refused {refusal.times} times"
 
     def taken(self, rows: Sequence[Owed]) -> None:
@@ -124,10 +123,10 @@ class Refusals:
             del self._messages[number]
         return list(alike.values())
 
-    def _again(self, topic: str, before: Refusal | None) -> Refusal:
+    def _again(self, topic: str, before: Refusal | None, now: float) -> Refusal:
         times = before.times + 1 if before is not None else 1
         pause = RECONNECT.delay(times + 1, self._chance.random()) or 0.0
-        return Refusal(topic, times, asyncio.get_running_loop().time() + pause)
+        return Refusal(topic, times, now + pause)
 
 
 class Behind:

@@ -113,7 +113,7 @@ class Relay:
         self._changed.clear()
         if not self._left:
             self._left = self._next_born() or await self._claimed()
-        ready, others = self._refusals.ready(self._left)
+        ready, others = self._refusals.ready(self._left, _now())
         if others:
             self._changed.set()
         try:
@@ -154,7 +154,7 @@ class Relay:
         if not self._looks:
             return []
         self._looks = False
-        without = self._refusals.topics_held_up()
+        without = self._refusals.topics_held_up(_now())
         passed_over = self._refusals.passed_over + len(self._left) + len(self._published)
         try:
             owed = await self._store.claim_owed(BATCH + passed_over, lease_seconds=self.lease_seconds, without=without)
@@ -233,11 +233,11 @@ class Relay:
 
     def _refuse(self, row: Owed, error: Exception) -> None:
         """Try it again later, and say so."""
-        self._observers.trouble(f"publishing from {self._store!r}: {self._refusals.refuse(row)}", error)
+        self._observers.trouble(f"publishing from {self._store!r}: {self._refusals.refuse(row, _now())}", error)
 
     def _seconds_to_next(self) -> float:
         """How long until a refused one is tried again, or it is time to look in any case."""
-        now = asyncio.get_running_loop().time()
+        now = _now()
         return min(
             [SWEEP_SECONDS, self.lease_seconds, *(max(0.0, instant - now) for instant in self._refusals.instants())]
         )
@@ -262,6 +262,10 @@ class Relay:
                     for row in rows
                 ],
             )
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> bool:

@@ -5,9 +5,9 @@ several behind one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from minuet.errors import CommitRefused, MinuetError, TransactionLost
 from minuet.ports.broker import Delivery, Message
@@ -19,9 +19,6 @@ from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import Recorder, parked_from
 from minuet.runtime.rounds import RoundSize, SharedMark, Suspicion
 from minuet.service.context import Writes
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
 
 A = TypeVar("A")
 B = TypeVar("B")

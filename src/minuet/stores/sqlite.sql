@@ -137,7 +137,8 @@ SELECT id, consumer, topic, key, event_id, source, headers, body, attempts, hist
 WHERE consumer = ? AND state = 'running' AND owner = ? ORDER BY id;
 
 -- name: parked_give_back
-UPDATE minuet_parked SET state = 'due', due_at = ?, owner = NULL, attempts = attempts - 1 WHERE id = ?;
+UPDATE minuet_parked SET state = 'due', due_at = ?, owner = NULL, attempts = attempts - 1
+WHERE id = ? AND state = 'running' AND owner = ?;
 
 -- name: parked_next_due
 SELECT min(due_at) FROM minuet_parked WHERE consumer = ? AND state = 'due';

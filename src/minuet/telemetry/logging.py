@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from minuet.errors import NotRepeated, StandsStill
 from minuet.ports.observer import Outcome, Point, Turn
 
 logger = logging.getLogger("minuet")
@@ -45,6 +46,9 @@ class LogObserver:
                     logger.info("%s: %s, %d emitted", about, turn.outcome, turn.emitted)
 
     def trouble(self, where: str, error: BaseException) -> None:
+        if isinstance(error, NotRepeated | StandsStill):
+            logger.error("While %s: %s.", where, clause(str(error)))
+            return
         said = clause(f"{type(error).__qualname__}: {error}")
         logger.error("While %s: %s. Nothing is lost; trying again.", where, said)
 

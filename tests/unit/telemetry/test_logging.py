@@ -1,13 +1,16 @@
 """The lines of the log read as sentences, whatever an error says."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
 from minuet import App, Event, Service
 from minuet.brokers.memory import MemoryBroker
+from minuet.errors import MinuetError, NotRepeated, StandsStill
 from minuet.ports.broker import Message
 from minuet.ports.observer import Outcome, Point, Turn
+from minuet.runtime.observing import Observers
 from minuet.telemetry.logging import LogObserver, clause
 
 
@@ -32,6 +35,38 @@ def test_trouble_ends_with_one_full_stop(caplog: pytest.LogCaptureFixture) -> No
         "While publishing: OSError: One transaction cannot span two databases. Nothing is lost; trying again.",
         "While publishing: OSError. Nothing is lost; trying again.",
     ]
+
+
+@pytest.mark.parametrize("kind", [NotRepeated, StandsStill])
+def test_what_is_not_tried_again_is_not_said_to_be(kind: type[MinuetError], caplog: pytest.LogCaptureFixture) -> None:
+    """The line of what stands still, or is left as it is, ends with what the error itself says of it."""
+    LogObserver().trouble("reading the log", kind("A transaction is open. Look with `minuet doctor`."))
+    assert caplog.messages == ["While reading the log: A transaction is open. Look with `minuet doctor`."]
+
+
+class Speechless(Exception):
+    """An error that fails to say what it is."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [(OSError("no room on the disk."), "OSError: no room on the disk"), (Speechless(), "Speechless")],
+)
+def test_an_observer_that_raises_is_told_of_once(
+    error: Exception, named: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not told again of the turns at which it raised, and the log does not say that it is."""
+
+    class Raising(LogObserver):
+        def at(self, point: Point, turns: Sequence[Turn]) -> None:
+            raise error
+
+    Observers([Raising()]).at(Point.FAILED, ())
+    [said] = caplog.messages
+    assert said.endswith(f"of turns that are failed: {named}. It is not told of these again, and the turns go on.")
 
 
 def test_an_instance_that_nobody_knows_is_not_told(caplog: pytest.LogCaptureFixture) -> None:

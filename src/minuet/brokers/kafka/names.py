@@ -8,7 +8,6 @@ from minuet.errors import StartupError
 
 LONGEST = 249
 _ILLEGAL = re.compile(r"_(?=x)|[^A-Za-z0-9._-]")
-_ESCAPED = re.compile(r"(?:_x[0-9A-F]{2})+")
 
 
 def kafka_name(topic: str, prefix: str = "") -> str:
@@ -25,18 +24,9 @@ def kafka_name(topic: str, prefix: str = "") -> str:
     return name
 
 
-def topic_of(name: str, prefix: str = "") -> str:
-    """The topic that has this name in Kafka."""
-    return _ESCAPED.sub(_unescape, name.removeprefix(prefix))
-
-
 def _escape(found: re.Match[str]) -> str:
     return _escape_all(found[0])
 
 
 def _escape_all(text: str) -> str:
     return "".join(f"_x{byte:02X}" for byte in text.encode("utf-8", "surrogatepass"))
-
-
-def _unescape(found: re.Match[str]) -> str:
-    return bytes.fromhex(found[0].replace("_x", "")).decode("utf-8", "surrogatepass")

@@ -10,8 +10,7 @@ from minuet.brokers.postgres.log import READ_AHEAD, SQL, Place, append, delivery
 from minuet.databases.postgres import PostgresDatabase
 from minuet.databases.postgres.borrowed import Sending
 from minuet.databases.postgres.pipelining import Line, Row
-from minuet.errors import BrokerUnavailable
-from minuet.ports.broker import Delivery, Group, Message
+from minuet.ports.broker import Delivery, Group, Message, never_provisioned
 from minuet.ports.store import Emission, Unit
 
 if TYPE_CHECKING:
@@ -171,7 +170,7 @@ class PostgresJoinedSubscription:
         line = _line(unit)
         found = line.decoded(await locked)
         if not found:
-            raise BrokerUnavailable(f"The group {self._group.name} was never provisioned. Provision it first.")
+            raise never_provisioned(self._group, self._database.place.shown)
         position: Place = (found[0][0], found[0][1])
         if asked is None and position != self._position:
             self._unseen = self._offered = False

@@ -11,7 +11,7 @@ from minuet.databases.postgres import Committed, PostgresDatabase
 from minuet.databases.postgres.encoding import given_back, numbers, texts
 from minuet.databases.postgres.pipelining import Line
 from minuet.errors import BrokerClosed
-from minuet.ports.broker import Delivery, Group
+from minuet.ports.broker import Delivery, Group, never_provisioned
 
 LOOK_SECONDS = 0.25
 """How soon what a dead process held comes to a subscription that waits."""
@@ -33,7 +33,7 @@ class PostgresSubscription:
         self._kept: list[Delivery] = []
         """Claimed for a `receive` that was cancelled before it could return them."""
         self.changed = asyncio.Event()
-        database.listen(self.changed.set)
+        self._stop_listening = database.listen(self.changed.set)
 
     def __repr__(self) -> str:
         return f"<PostgresSubscription {self._group.name}, {'closed' if self._closed else 'open'}>"
@@ -59,7 +59,10 @@ class PostgresSubscription:
         dead = await self._dead(owners)
         try:
             async with self._database.writing() as line:
-                [position] = await line.rows(SQL["lock"], name)
+                known = await line.rows(SQL["lock"], name)
+                if not known:
+                    raise never_provisioned(self._group, self._database.place.shown)
+                [position] = known
                 claims = await line.rows(SQL["claims"], name)
                 held = [(key, owner) for _, key, owner in claims if owner not in (None, self.owner, *dead)]
                 blocked: set[str] = {key for key, _ in held if key is not None}
@@ -134,6 +137,7 @@ class PostgresSubscription:
         if self._closed:
             return
         self._closed = True
+        self._stop_listening()
         self._siblings.remove(self)
         async with self._database.writing(wakes=True) as line:
             line.post(SQL["release_all"], self._group.name, self.owner)

@@ -41,11 +41,15 @@ async def set_aside(connection: Connection, queue: str, message: Strange) -> Non
     channel = await connection.channel()
     confirmed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
+    def heard(_number: int, _multiple: bool, taken: bool) -> None:  # noqa: FBT001  # as the channel says it
+        if not confirmed.done():
+            confirmed.set_result(taken)
+
     def ended(error: BrokerUnavailable) -> None:
         if not confirmed.done():
             confirmed.set_exception(error)
 
-    channel.confirmed, channel.ended = lambda _number, _multiple, taken: confirmed.set_result(taken), ended
+    channel.confirmed, channel.ended = heard, ended
     try:
         await channel.ask(
             commands.Queue.Declare(queue=queue, durable=True, arguments={"x-queue-type": "quorum"}),

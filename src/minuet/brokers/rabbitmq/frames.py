@@ -25,7 +25,7 @@ CANCEL, FLOW, CHANNEL_CLOSE = 60 << 16 | 30, 20 << 16 | 20, 20 << 16 | 40
 CONNECTION_CLOSE, BLOCKED, UNBLOCKED = 10 << 16 | 50, 10 << 16 | 60, 10 << 16 | 61
 
 head_of = Struct(">BHI").unpack_from
-method_of = number_of = Struct(">I").unpack_from
+method_of = Struct(">I").unpack_from
 tag_of = Struct(">Q").unpack_from
 size_of = Struct(">Q").unpack_from
 _head = Struct(">BHI").pack

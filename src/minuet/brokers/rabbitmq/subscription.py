@@ -14,7 +14,7 @@ from minuet.brokers.rabbitmq.membership import Members
 from minuet.brokers.rabbitmq.sharing import Place, eligible, places
 from minuet.brokers.rabbitmq.topology import Topology, members_of, queue_of
 from minuet.errors import BrokerClosed, BrokerUnavailable
-from minuet.ports.broker import Delivery, Group
+from minuet.ports.broker import Delivery, Group, never_provisioned
 
 
 class RabbitSubscription:
@@ -158,10 +158,7 @@ class RabbitSubscription:
         connection = self._connection = await self._connect()
         layout = await self._topology.layout(connection, self.group.name)
         if not layout.queues:
-            raise BrokerUnavailable(
-                f"{connection!r} has no queues for {self.group.name}: it was never provisioned. Provision it first "
-                "(minuet run --provision)."
-            )
+            raise never_provisioned(self.group, repr(connection))
         members = self._members
         self._queues = members.queues = layout.queues
         members.changed, members.heard = self._unbalanced.set, self._told_by

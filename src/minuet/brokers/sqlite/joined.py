@@ -6,10 +6,10 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
-from minuet.brokers.sqlite.log import LARGEST_BYTES, READ_AHEAD, SQL, append, delivery_of, number_in, row_of
+from minuet.brokers.sqlite.log import LARGEST_BYTES, READ_AHEAD, SQL, append, delivery_of, position_of, row_of
 from minuet.databases.json_columns import text_of
 from minuet.databases.sqlite import Database
-from minuet.ports.broker import Delivery, Group, Message, refuse_large
+from minuet.ports.broker import Delivery, Group, Message, never_provisioned, refuse_large
 from minuet.ports.store import Emission, Unit
 
 
@@ -99,7 +99,10 @@ class SqliteJoinedSubscription:
         if self._uncertain or (not self._ahead and (self._unseen or version != self._version)):
             self._unseen = False
             self._version = version
-            [(position, last)] = await self._database.read(SQL["position_and_last"], (self._group.name,))
+            found = await self._database.read(SQL["position_and_last"], (self._group.name,))
+            if not found:
+                raise never_provisioned(self._group, f"SQLite at {self._database.path}")
+            [(position, last)] = found
             assert isinstance(position, int)
             assert isinstance(last, int)
             self._found_at(position)
@@ -132,7 +135,7 @@ class SqliteJoinedSubscription:
     async def take(self, unit: Unit, limit: int) -> Sequence[Delivery]:
         connection = unit.native
         assert isinstance(connection, sqlite3.Connection)
-        self._found_at(number_in(connection.execute(SQL["position"], (self._group.name,))))
+        self._found_at(position_of(connection, self._group, self._database))
         if not self._ahead:
             [(last,)] = connection.execute(SQL["last"]).fetchall()
             if last is None or last <= self._loaded:

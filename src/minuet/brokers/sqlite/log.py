@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from minuet.databases.json_columns import headers_of, headers_text, text_of
+from minuet.databases.sqlite import Database
 from minuet.databases.statements import load
-from minuet.ports.broker import Attributes, Delivery, Group, Headers, Message, refuse_large
+from minuet.ports.broker import Attributes, Delivery, Group, Headers, Message, never_provisioned, refuse_large
 
 SQL = load("minuet.brokers", "sqlite.sql")
 LARGEST_BYTES = 1024 * 1024
@@ -70,7 +71,9 @@ def append(connection: sqlite3.Connection, messages: Sequence[Message]) -> tuple
     return before or 0, len(messages) - inserted
 
 
-def number_in(cursor: sqlite3.Cursor) -> int:
-    """The one number that a query gives; 0 for none."""
-    [(number,)] = cursor.fetchall()
-    return int(number or 0)
+def position_of(connection: sqlite3.Connection, group: Group, database: Database) -> int:
+    """Up to which number the group has taken. Raises BrokerUnavailable for one that was never provisioned."""
+    found = connection.execute(SQL["position"], (group.name,)).fetchone()
+    if found is None:
+        raise never_provisioned(group, f"SQLite at {database.path}")
+    return int(found[0])

@@ -7,7 +7,7 @@ import contextlib
 import sqlite3
 from collections.abc import Sequence
 
-from minuet.brokers.sqlite.log import READ_AHEAD, SQL, delivery_of, number_in
+from minuet.brokers.sqlite.log import READ_AHEAD, SQL, delivery_of, position_of
 from minuet.databases.json_columns import text_of
 from minuet.databases.sqlite import Database
 from minuet.errors import BrokerClosed
@@ -33,7 +33,7 @@ class SqliteSubscription:
         self._kept: list[Delivery] = []
         """Claimed, and more than the next `receive` asked for."""
         self.changed = asyncio.Event()
-        database.listen(self.changed.set)
+        self._stop_listening = database.listen(self.changed.set)
 
     def __repr__(self) -> str:
         return f"<SqliteSubscription {self._group.name}, {'closed' if self._closed else 'open'}>"
@@ -84,7 +84,7 @@ class SqliteSubscription:
     def _claim_new(self, connection: sqlite3.Connection, limit: int, blocked: set[str], room: int) -> list[Delivery]:
         """Claim what nobody has had; what is of a blocked key waits its turn, as much of it as there is `room` for."""
         name = self._group.name
-        position = number_in(connection.execute(SQL["position"], (name,)))
+        position = position_of(connection, self._group, self._database)
         found: list[Delivery] = []
         while len(found) < limit and room > 0:
             rows = connection.execute(SQL["read"], (position, self._topics, limit - len(found))).fetchall()
@@ -124,6 +124,7 @@ class SqliteSubscription:
         if self._closed:
             return
         self._closed = True
+        self._stop_listening()
         self._siblings.remove(self)
         if self._claiming is not None:
             await asyncio.wait([self._claiming])

@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from minuet.databases.listeners import Listeners
 from minuet.databases.migrations import Step, due
 from minuet.databases.postgres.guarded import GuardedConnection
 from minuet.databases.postgres.pipelining import Line, Row
@@ -52,7 +53,8 @@ class PostgresDatabase:
         self._number = 0
         self._idle: list[Line] = []
         self._room = asyncio.Semaphore(place.pool)
-        self._listeners: list[Callable[[], None]] = []
+        self.listeners = Listeners()
+        """Those in this process who look again when another may have committed."""
         self._listening: asyncio.Task[None] | None = None
         self._held: psycopg.AsyncConnection[Any] | None = None
         self._opening = asyncio.Lock()
@@ -179,6 +181,11 @@ class PostgresDatabase:
         async with self.line() as line:
             return await line.rows(sql, *values)
 
+    async def perform(self, sql: str, *values: object) -> int:
+        """Perform a statement, which commits by itself; how many rows it changed."""
+        async with self.line() as line:
+            return await line.changed(sql, *values)
+
     @asynccontextmanager
     async def writing(self, *, wakes: bool = False) -> AsyncGenerator[Line]:
         """A transaction on a line: durable when the block ends, rolled back when it raises."""
@@ -272,9 +279,9 @@ class PostgresDatabase:
 
     # -- being told
 
-    def listen(self, wake: Callable[[], None]) -> None:
-        """Call this whenever another process may have committed."""
-        self._listeners.append(wake)
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call this whenever another process may have committed. Returns how to end that."""
+        return self.listeners.add(wake)
 
     def look_soon(self, *, pending: bool) -> None:
         """Let everybody here look again in a moment: something is committed and a transaction before it is not over.
@@ -289,12 +296,7 @@ class PostgresDatabase:
 
     def _look(self) -> None:
         self._looking = None
-        self.tell()
-
-    def tell(self) -> None:
-        """Let everybody here who listens look."""
-        for listener in self._listeners:
-            listener()
+        self.listeners.tell()
 
     async def _listen(self) -> psycopg.AsyncConnection[Any]:
         connection = await self.connect()
@@ -316,7 +318,7 @@ class PostgresDatabase:
                 if connection is None:
                     connection = await self._listen()
                 pause = 0.05
-                self.tell()
+                self.listeners.tell()
                 await self._hear(connection)
             except (psycopg.Error, StoreUnavailable, OSError):
                 self._witness.leave()
@@ -348,7 +350,7 @@ class PostgresDatabase:
                 while (notice := pg.notifies()) is not None:
                     heard = heard or notice.extra != self.member.encode()
                 if heard or swept:
-                    self.tell()
+                    self.listeners.tell()
         finally:
             loop.remove_reader(socket)
         raise psycopg.OperationalError("the server does not know this connection any more")

@@ -7,21 +7,16 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from minuet.databases.postgres.control import Reach, reach_of
-from minuet.errors import StoreUnavailable
+from minuet.ports.transaction import not_yours
 
 if TYPE_CHECKING:
     from minuet.databases.postgres.pipelining import Line
-
-NOT_YOURS = (
-    "{} was called on the connection of a reaction, whose transaction it shares with its inbox and its events. "
-    "Return to commit it, raise to roll it back."
-)
 
 
 def allow(sql: str) -> Reach:
     """How far a reaction's statement reaches. Raises StoreUnavailable for one that is not the reaction's to perform."""
     if (reach := reach_of(sql)) is Reach.TRANSACTION:
-        raise StoreUnavailable(NOT_YOURS.format(repr(sql)))
+        raise not_yours(repr(sql))
     return reach
 
 
@@ -68,15 +63,15 @@ class GuardedConnection(psycopg.AsyncConnection[Any]):
 
     async def commit(self) -> None:
         if self.line is not None:
-            raise StoreUnavailable(NOT_YOURS.format("commit()"))
+            raise not_yours("commit()")
         await super().commit()
 
     async def rollback(self) -> None:
         if self.line is not None:
-            raise StoreUnavailable(NOT_YOURS.format("rollback()"))
+            raise not_yours("rollback()")
         await super().rollback()
 
     async def close(self) -> None:
         if self.line is not None:
-            raise StoreUnavailable(NOT_YOURS.format("close()"))
+            raise not_yours("close()")
         await super().close()

@@ -17,11 +17,13 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import msgspec
 
+from minuet.databases.listeners import Listeners
 from minuet.databases.migrations import Step, due
 from minuet.databases.sqlite.neighbours import Neighbours, WriteLock
 from minuet.databases.sqlite.writing import WriteQueue, Writing
 from minuet.errors import StartupError, StoreUnavailable
 from minuet.ports.address import without_secrets
+from minuet.ports.transaction import not_yours
 
 Row = tuple[object, ...]
 
@@ -90,14 +92,14 @@ class GuardedConnection(sqlite3.Connection):
         return sqlite3.SQLITE_DENY if (ends or meddles) and self.guard.reacting else sqlite3.SQLITE_OK
 
     def commit(self) -> None:
-        raise StoreUnavailable(NOT_YOURS.format("commit()"))
+        raise not_yours("commit()")
 
     def rollback(self) -> None:
-        raise StoreUnavailable(NOT_YOURS.format("rollback()"))
+        raise not_yours("rollback()")
 
     def close(self) -> None:
         if self.guard.reacting:
-            raise StoreUnavailable(NOT_YOURS.format("close()"))
+            raise not_yours("close()")
         super().close()
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -109,19 +111,15 @@ class GuardedConnection(sqlite3.Connection):
         super().__setattr__(name, value)
 
     def set_progress_handler(self, *_: object, **__: object) -> None:
-        raise StoreUnavailable(NOT_YOURS.format("set_progress_handler()"))
+        raise not_yours("set_progress_handler()")
 
     def executescript(self, sql_script: str, /) -> sqlite3.Cursor:  # noqa: ARG002  # refused unseen
-        raise StoreUnavailable(NOT_YOURS.format("executescript(), which commits first,"))
+        raise not_yours("executescript(), which commits first,")
 
     def __enter__(self) -> Self:
-        raise StoreUnavailable(NOT_YOURS.format("`with connection:`, which commits,"))
+        raise not_yours("`with connection:`, which commits,")
 
 
-NOT_YOURS = (
-    "{} was called on the connection of a reaction, whose transaction it shares with its inbox and its events. "
-    "Return to commit it, raise to roll it back."
-)
 CHANGES = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE, sqlite3.SQLITE_DROP_TABLE)
 HOW_ROWS_ARE_READ = ("isolation_level", "row_factory", "text_factory")
 SAVEPOINTS = ("minuet_turn", "minuet_round")
@@ -140,7 +138,8 @@ class Database:
         self._opened = 0
         self._lock: WriteLock | None = None
         self._neighbours: Neighbours | None = None
-        self._listeners: list[Callable[[], None]] = []
+        self.listeners = Listeners()
+        """Those in this process who look again when another may have committed."""
         self._sweep: asyncio.TimerHandle | None = None
         self._version = -1
 
@@ -267,26 +266,22 @@ class Database:
         """Whether the process of this name lives and has the file open."""
         return self._neighbours.alive(member) if self._neighbours is not None else member == "memory"
 
-    def listen(self, wake: Callable[[], None]) -> None:
-        """Call this whenever another process may have committed."""
-        self._listeners.append(wake)
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call this whenever another process may have committed. Returns how to end that."""
+        return self.listeners.add(wake)
 
     def wake_neighbours(self) -> None:
         """Let those who listen look: other processes, or, where there are none, whoever shares this database."""
         if self._neighbours is not None:
             self._neighbours.wake()
         else:
-            self._tell()
+            self.listeners.tell()
 
     def _rung(self) -> None:
         assert self._neighbours is not None
         with contextlib.suppress(BlockingIOError):
             os.read(self._neighbours.bell, 4096)
-        self._tell()
-
-    def _tell(self) -> None:
-        for listener in self._listeners:
-            listener()
+        self.listeners.tell()
 
     def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -295,7 +290,7 @@ class Database:
             version = -1  # those who are told will look, and meet what is wrong where it is reported
         if version != self._version or version == -1:
             self._version = version
-            self._tell()
+            self.listeners.tell()
         self._sweep = loop.call_later(SWEEP_SECONDS, self._look_again, loop)
 
     # -- reading and writing

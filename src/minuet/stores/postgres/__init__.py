@@ -78,19 +78,21 @@ class PostgresStore:
             return PostgresUnit(own, self.database, adopted=True)
         return await self._adoption.adopt(native, sync=sync)
 
-    def listen(self, wake: Callable[[], None]) -> None:
-        self.database.listen(wake)
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+        return self.database.listen(wake)
 
     async def reclaim(self, now: float) -> int:
-        owners = {str(owner) for (owner,) in await self.database.read(SQL["owners"])}
-        dead = await self.database.dead({claim_of(owner).member for owner in owners})
-        listed = texts(sorted(owner for owner in owners if claim_of(owner).member in dead))
+        dead = await self._dead([str(owner) for (owner,) in await self.database.read(SQL["owners"])])
         if not dead:
             return 0
         async with self.database.writing() as line:
-            return await line.changed(SQL["parked_reclaim"], now, listed) + await line.changed(
-                SQL["outbox_free"], listed
-            )
+            due = await line.changed(SQL["parked_reclaim"], now, texts(dead))
+            return due + await line.changed(SQL["outbox_free"], texts(dead))
+
+    async def _dead(self, owners: Sequence[str]) -> list[str]:
+        """Those of these owners of rows whose process does not live any more."""
+        dead = await self.database.dead({claim_of(owner).member for owner in owners})
+        return sorted(owner for owner in owners if claim_of(owner).member in dead)
 
     async def next_due(self, consumer: str) -> float | None:
         [(instant,)] = await self.database.read(SQL["parked_next_due"], consumer)
@@ -122,11 +124,8 @@ class PostgresStore:
 
     async def _free_dead(self, owners: Sequence[str]) -> int:
         """Free the outbox rows of those holders that do not live any more. Returns how many."""
-        dead = await self.database.dead({claim_of(owner).member for owner in owners})
-        if not dead:
-            return 0
-        async with self.database.writing() as line:
-            return await line.changed(SQL["outbox_free"], texts(o for o in owners if claim_of(o).member in dead))
+        dead = await self._dead(owners)
+        return await self.database.perform(SQL["outbox_free"], texts(dead)) if dead else 0
 
     async def paid(self, owed: Sequence[Owed]) -> None:
         await self.database.read(
@@ -169,7 +168,7 @@ class PostgresStore:
 
     async def keep_manifest(self, service: str, manifest: str) -> None:
         """Keep a service's manifest, so that the database alone can be read by `trace` and `graph`."""
-        await self.database.read(SQL["manifest_keep"], service, manifest)
+        await self.database.perform(SQL["manifest_keep"], service, manifest)
 
     async def manifests(self) -> dict[str, str]:
         """The manifests of the services that have run on this database."""

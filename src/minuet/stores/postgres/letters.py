@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from minuet.databases.json_columns import headers_text, text_of
 from minuet.databases.postgres.encoding import indexed_or_none, kept, numbers
 from minuet.databases.postgres.pipelining import Line
-from minuet.ports.store import DeadLetter, Parked
+from minuet.ports.deliveries import DeadLetter, Parked, handed_back
 from minuet.stores.postgres.parking import PostgresParking
 from minuet.stores.postgres.rows import SQL, body_in_two, dead_letter_of, safe
 
@@ -46,11 +46,7 @@ class PostgresDeadLetters:
             body = body_in_two(letter.body)
             self._line.post(SQL["parked_release_held"], now, *body, headers_text(letter.headers), held[0][0])
             return True
-        parked = Parked(
-            id=0, consumer=letter.consumer, topic=letter.topic, key=letter.key, event_id=letter.event_id,
-            source=letter.source, headers=letter.headers, body=letter.body, dead_letter=letter.id,
-            history=letter.history,
-        )  # fmt: skip
+        parked = handed_back(letter)
         if letter.key is not None and await self._parking.blocked(letter.consumer, [letter.key]):
             await self._parking.park([parked], state="behind")
         else:
@@ -62,11 +58,7 @@ class PostgresDeadLetters:
             return False
         held = await self._line.rows(SQL["parked_held"], letter.id)
         if held:
-            parked = Parked(
-                id=int(held[0][0]), consumer=letter.consumer, topic=letter.topic, key=letter.key,
-                event_id=letter.event_id, source=letter.source, headers=letter.headers, body=letter.body,
-            )  # fmt: skip
-            await self._parking.settle([parked], "dead", now)
+            await self._parking.settle([handed_back(letter, id=int(held[0][0]))], "dead", now)
         return True
 
     async def _leave_open(self, letter: DeadLetter, state: str, now: float) -> bool:

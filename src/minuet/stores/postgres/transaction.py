@@ -16,7 +16,7 @@ from minuet.databases.postgres.pipelining import Line
 from minuet.databases.postgres.placeholders import bound
 from minuet.databases.postgres.together import ELSEWHERE, Insert, insert_of
 from minuet.errors import StoreUnavailable
-from minuet.ports.store import Parameters
+from minuet.ports.transaction import SCALARS, Parameters, over
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MOST_ANSWERS = 4096
 """Of how many statements it is remembered how many rows they change."""
-_SCALARS = frozenset({int, str, float, bytes, bool})
 
 
 class PostgresTransaction:
@@ -122,7 +121,7 @@ class PostgresTransaction:
         result = await self._perform(sql, params)
         assert self._line is not None
         rows = self._line.decoded(result)
-        if into in _SCALARS:
+        if into in SCALARS:
             return [msgspec.convert(_plain(row[0]), into, strict=False) for row in rows]
         names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
         return [msgspec.convert(_filled(names, row), into, strict=False) for row in rows]
@@ -133,10 +132,7 @@ class PostgresTransaction:
 
     def _perform(self, sql: str, params: Parameters) -> asyncio.Future[PGresult]:
         if self._line is None:
-            raise StoreUnavailable(
-                f"The transaction is over, and {sql!r} came after it. A reaction's Transaction ends when the reaction "
-                "returns: await all of its statements inside, and start no task that outlives it."
-            )
+            raise over(sql)
         if allow(sql) is Reach.CONNECTION:
             self._line.touched = True
         translated, values = bound(sql, params)

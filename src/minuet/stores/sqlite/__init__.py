@@ -73,8 +73,8 @@ class SqliteStore:
             return SqliteUnit(self.database.queue.connection, self.database)
         return await self._adoption.adopt(native, sync=sync)
 
-    def listen(self, wake: Callable[[], None]) -> None:
-        self.database.listen(wake)
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+        return self.database.listen(wake)
 
     async def reclaim(self, now: float) -> int:
         owners = [str(owner) for (owner,) in await self.database.read(SQL["owners"])]

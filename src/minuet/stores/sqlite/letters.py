@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from minuet.databases.json_columns import headers_text, text_of
-from minuet.ports.store import DeadLetter, Parked
+from minuet.ports.deliveries import DeadLetter, Parked, handed_back
 from minuet.stores.sqlite.parking import SqliteParking
 from minuet.stores.sqlite.rows import SQL, dead_letter_of
 
@@ -49,11 +49,7 @@ class SqliteDeadLetters:
         if held is not None:
             self._connection.execute(SQL["parked_release_held"], (now, letter.body, headers, held[0]))
         else:
-            parked = Parked(
-                id=0, consumer=letter.consumer, topic=letter.topic, key=letter.key, event_id=letter.event_id,
-                source=letter.source, headers=letter.headers, body=letter.body, dead_letter=letter.id,
-                history=letter.history,
-            )  # fmt: skip
+            parked = handed_back(letter)
             blocked = letter.key is not None and await self._parking.blocked(letter.consumer, [letter.key])
             if blocked:
                 await self._parking.park([parked], state="behind")
@@ -66,11 +62,7 @@ class SqliteDeadLetters:
             return False
         held = self._connection.execute(SQL["parked_held"], (letter.id,)).fetchone()
         if held is not None:
-            parked = Parked(
-                id=int(held[0]), consumer=letter.consumer, topic=letter.topic, key=letter.key,
-                event_id=letter.event_id, source=letter.source, headers=letter.headers, body=letter.body,
-            )  # fmt: skip
-            await self._parking.settle([parked], "dead", now)
+            await self._parking.settle([handed_back(letter, id=int(held[0]))], "dead", now)
         return True
 
     def _leave_open(self, letter: DeadLetter, state: str, now: float) -> bool:

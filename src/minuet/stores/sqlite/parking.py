@@ -87,7 +87,8 @@ class SqliteParking:
         return [parked_of(row) for row in rows]
 
     async def give_back(self, parked: Sequence[Parked], now: float) -> None:
-        self._connection.executemany(SQL["parked_give_back"], [(now, p.id) for p in parked])
+        member = self._database.member
+        self._connection.executemany(SQL["parked_give_back"], [(now, p.id, member) for p in parked])
 
     def hold(self, parked: Parked, letter: int) -> None:
         """Keep a dead delivery in its key's way until its letter is redriven or discarded."""

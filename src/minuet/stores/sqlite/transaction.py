@@ -8,12 +8,10 @@ from typing import TypeVar
 
 import msgspec
 
-from minuet.databases.sqlite import NOT_YOURS
-from minuet.errors import StoreUnavailable, TransactionLost
-from minuet.ports.store import Parameters
+from minuet.errors import TransactionLost
+from minuet.ports.transaction import SCALARS, Parameters, not_yours, over
 
 T = TypeVar("T")
-_SCALARS = frozenset({int, str, float, bytes, bool})
 
 
 class SqliteTransaction:
@@ -39,7 +37,7 @@ class SqliteTransaction:
             self._refuse(error, sql)
             raise
         rows = cursor.fetchall()
-        if into in _SCALARS:
+        if into in SCALARS:
             return [msgspec.convert(row[0], into, strict=False) for row in rows]
         names = [column[0] for column in cursor.description]
         return [msgspec.convert(dict(zip(names, row, strict=True)), into, strict=False) for row in rows]
@@ -51,7 +49,7 @@ class SqliteTransaction:
     def _refuse(self, error: sqlite3.DatabaseError, sql: str) -> None:
         """Say in prose what was not the reaction's to do, and let nothing more happen outside a transaction."""
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_AUTH:
-            raise StoreUnavailable(NOT_YOURS.format(repr(sql))) from None
+            raise not_yours(repr(sql)) from None
         if self._connection is not None and not self._connection.in_transaction:
             connection = self._connection
             self.end()
@@ -73,7 +71,4 @@ def refuse_lost(connection: sqlite3.Connection) -> None:
 
 
 def _over(sql: str, params: object = ()) -> sqlite3.Cursor:  # noqa: ARG001  # refused unseen
-    raise StoreUnavailable(
-        f"The transaction is over, and {sql!r} came after it. A reaction's Transaction ends when the reaction "
-        "returns: await all of its statements inside, and start no task that outlives it."
-    )
+    raise over(sql)

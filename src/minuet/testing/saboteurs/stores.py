@@ -162,7 +162,8 @@ class _Stealing(LyingStore):
     async def reclaim(self, now: float) -> int:
         running = [each.delivery for each in await self.honest.parked(ParkedFilter()) if each.state == "running"]
         async with self.honest.transaction() as unit:
-            await unit.parking.give_back(running, now)
+            for parked in running:
+                await unit.parking.postpone(parked, now)
         return len(running)
 
 
@@ -261,8 +262,9 @@ class AdoptsAnything(HonestMemoryStore):
 
 
 class _Deaf(LyingStore):
-    def listen(self, wake: Callable[[], None]) -> None:
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
         del wake
+        return lambda: None
 
 
 class ListensToNobody(HonestSqliteStore):

@@ -179,6 +179,27 @@ class Waiting(StoreBench):
             async with store.transaction() as unit:
                 await unit.parking.give_back([found], NOW)
 
+    async def test_s09_what_is_done_with_is_not_given_back(self) -> None:
+        """Who gives back what it has recorded meanwhile changes nothing: handled and dead stay so, a retry keeps its
+        instant and its attempts, and a letter that holds its key goes on holding it.
+        """
+        store, consumer = await self.store(), self.new_consumer()
+        await self.park(store, *(self.delivery(consumer, key, attempts=1) for key in "abcd"))
+        handled, dead, failed, held = found = await self.due(store, consumer)
+        await self.settle(store, handled)
+        await self.settle(store, dead, dead=True)
+        async with store.transaction() as unit:
+            await unit.parking.postpone(failed, NOW + 60)
+        await self.bury(store, self.letter(held), hold=held)
+        before = await self.standing(store, consumer)
+        assert [(each.state, each.delivery.attempts) for each in before] == [
+            ("handled", 2), ("dead", 2), ("due", 2), ("held", 2),
+        ]  # fmt: skip
+        async with store.transaction() as unit:
+            await unit.parking.give_back(found, NOW)
+        assert await self.standing(store, consumer) == before
+        assert await store.next_due(consumer) == NOW + 60
+
     @requires("shared")
     async def test_s09_what_a_killed_process_was_running_is_due_again(self) -> None:
         """Deliveries that it parked as running, and those that fell due to it, are due again, and the attempt that it

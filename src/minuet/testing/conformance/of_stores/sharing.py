@@ -109,12 +109,17 @@ class Sharing(StoreBench):
 
     @requires("shared")
     async def test_s20_what_others_commit_wakes_who_listens(self) -> None:
-        """A unit that another process commits, asking to wake others, wakes those who listen here."""
+        """A unit that another process commits, asking to wake others, wakes those who listen here, and not who has
+        ended that.
+        """
         store, consumer = await self.store(), self.new_consumer()
         player = await self.player("scene_parks_when_told", consumer)
         await player.hears("ready")
-        woken = asyncio.Event()
+        left, woken = asyncio.Event(), asyncio.Event()
+        stop = store.listen(left.set)
         store.listen(woken.set)
+        stop()
+        stop()
         await player.tell("park")
 
         async def is_due() -> bool:
@@ -123,6 +128,7 @@ class Sharing(StoreBench):
             return bool(await self.due(store, consumer))
 
         await self.soon(self._until(is_due), "being woken for a delivery that another process parked")
+        assert not left.is_set()
 
     async def _until(self, probe: Callable[[], Awaitable[bool]]) -> None:
         while not await probe():

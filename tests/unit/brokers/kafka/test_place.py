@@ -1,12 +1,14 @@
 """What a Kafka URL says is what librdkafka is told, and no secret of it is shown."""
 
+import re
+
 import pytest
 from confluent_kafka import Consumer, Producer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from minuet.brokers.kafka import KafkaBroker
-from minuet.brokers.kafka.names import LONGEST, kafka_name, topic_of
+from minuet.brokers.kafka.names import LONGEST, kafka_name
 from minuet.brokers.kafka.place import KafkaPlace
 from minuet.errors import StartupError
 
@@ -92,6 +94,15 @@ def test_no_secret_is_shown() -> None:
     with pytest.raises(StartupError) as refusal:
         KafkaBroker.from_url(f"{url}&tls=perhaps")
     assert "hush" not in str(refusal.value)
+
+
+def topic_of(name: str, prefix: str) -> str:
+    """The one topic that can have this name."""
+
+    def unescaped(found: re.Match[str]) -> str:
+        return bytes.fromhex(found[0].replace("_x", "")).decode("utf-8", "surrogatepass")
+
+    return re.sub("(?:_x[0-9A-F]{2})+", unescaped, name.removeprefix(prefix))
 
 
 @given(topic=st.text(min_size=1, max_size=20), prefix=st.sampled_from(["", "shop."]))
