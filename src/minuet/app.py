@@ -6,7 +6,6 @@ import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -27,19 +26,15 @@ from minuet.composition import (
 from minuet.config import named, open_broker, open_store
 from minuet.contracts.duration import Duration, seconds
 from minuet.errors import StartupError
-from minuet.ports.broker import Broker, Group, JoinedBroker
+from minuet.ports.broker import Broker
 from minuet.ports.clock import Chance, Clock, Ids
 from minuet.ports.observer import Observer
 from minuet.ports.store import Store
-from minuet.runtime.concurrent import ConcurrentLane
 from minuet.runtime.emitting import AppEmitter
-from minuet.runtime.feed import Feed
 from minuet.runtime.hearing import Hearing
 from minuet.runtime.housekeeping import Housekeeping
-from minuet.runtime.inlets import InboxInlet, Inlet, JoinedInlet
-from minuet.runtime.lanes import Lane
+from minuet.runtime.making import Lanes
 from minuet.runtime.observing import Observers
-from minuet.runtime.once import AtMostOnceLane
 from minuet.runtime.outlets import JoinedOutlet, OutboxOutlet, Outlet
 from minuet.runtime.presence import Presence
 from minuet.runtime.reactor import Reactor
@@ -47,8 +42,8 @@ from minuet.runtime.relay import Relay
 from minuet.runtime.settling import Settling
 from minuet.runtime.starting import ObservedStart, Patience, Starting, provision
 from minuet.runtime.stopping import Stop
+from minuet.runtime.surroundings import Surroundings
 from minuet.runtime.system import SystemChance, SystemClock, SystemIds
-from minuet.runtime.transactional import TransactionalLane
 from minuet.runtime.unawaited import unawaited
 from minuet.runtime.worker import Worker
 from minuet.runtime.writing import MessageWriter
@@ -242,9 +237,10 @@ class App:
                 s.name: MessageWriter(s.name, broker.capabilities, joined=joined is not None) for s in self.services
             }
             await self._prepare(consuming, store, broker, starting)
-            lanes = _LaneBuilder(self, store, broker, joined, outlet, observers)
+            lanes = Lanes(broker, joined, Surroundings(store, outlet, self.clock, self.chance, observers))
             for service in consuming:
-                lanes.add(service, await self._reactors(service, store, writers[service.name], stack))
+                reactors = await self._reactors(service, store, writers[service.name], stack)
+                lanes.add(reactors, groups_of([service], broker.capabilities))
             housekeeping = Housekeeping(store, broker, self.clock, observers, self.retention_seconds)
             worker = Worker(lanes.built, lanes.feeds, relay, housekeeping, self.stop_seconds)
             stack.callback(store.listen(worker.wake))
@@ -306,72 +302,6 @@ class App:
         for reactor in reactors:
             stack.callback(reactor.close)
         return reactors
-
-
-class _LaneBuilder:
-    """Makes the lanes of a process, joined with the store's database or fed from a broker elsewhere."""
-
-    def __init__(
-        self,
-        app: App,
-        store: Store,
-        broker: Broker,
-        joined: JoinedBroker | None,
-        outlet: Outlet,
-        observers: Observers,
-    ) -> None:
-        self._app = app
-        self._store = store
-        self._broker = broker
-        self._joined = joined
-        self._outlet = outlet
-        self._observers = observers
-        self.built: list[Lane] = []
-        """Every lane, in the order of its service and reaction."""
-        self.feeds: list[Feed] = []
-        """What fills the lanes from a broker elsewhere; none where broker and store are joined."""
-
-    def add(self, service: Service, reactors: Sequence[Reactor]) -> None:
-        """Make the lanes of one service."""
-        groups = groups_of([service], self._broker.capabilities)
-        if self._joined is not None:
-            self._add_joined(self._joined, groups, reactors)
-        else:
-            for group in groups:
-                self._add_fed(group, [reactor for reactor in reactors if group.name in (service.name, reactor.id)])
-
-    def _add_joined(self, joined: JoinedBroker, groups: Sequence[Group], reactors: Sequence[Reactor]) -> None:
-        """A lane takes from the log itself: one group a reaction."""
-        for reactor, group in zip(reactors, groups, strict=True):
-            changed = asyncio.Event()
-            self._lane(
-                reactor,
-                JoinedInlet(joined.subscribe(group, changed.set), reactor, self._app.clock, self._observers),
-                changed,
-            )
-
-    def _add_fed(self, group: Group, reactors: Sequence[Reactor]) -> None:
-        """One subscription feeds the lanes of all reactions of its group."""
-        inlets: list[InboxInlet] = []
-        for reactor in reactors:
-            changed = asyncio.Event()
-            inlet = InboxInlet(reactor, self._app.clock, self._observers, changed.set)
-            inlets.append(inlet)
-            self._lane(reactor, inlet, changed)
-        subscribe = partial(self._broker.subscribe, group)
-        self.feeds.append(Feed(group.name, subscribe, inlets, self._app.chance, self._observers))
-
-    def _lane(self, reactor: Reactor, inlet: Inlet, changed: asyncio.Event) -> None:
-        app, kind = self._app, _kind_of_lane(reactor)
-        self.built.append(
-            kind(reactor, inlet, self._outlet, self._store, app.clock, app.chance, self._observers, changed)
-        )
-
-
-def _kind_of_lane(reactor: Reactor) -> type[Lane]:
-    if not reactor.transactional:
-        return ConcurrentLane
-    return AtMostOnceLane if reactor.guarantee == "at_most_once" else TransactionalLane
 
 
 async def _provide(provider: Provider, stack: AsyncExitStack) -> object:

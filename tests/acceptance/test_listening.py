@@ -10,7 +10,7 @@ from minuet.brokers.postgres import PostgresBroker
 from minuet.brokers.sqlite import SqliteBroker
 from minuet.ports.broker import Group
 from minuet.stores.sqlite import SqliteStore
-from tests.acceptance.pairs import SEPARATE, pair
+from tests.acceptance.pairs import JOINED, SEPARATE, pair
 from tests.acceptance.postgres_pairs import POSTGRES, postgres_pair
 from tests.contract.servers import needs
 
@@ -43,9 +43,10 @@ async def test_a_subscription_that_is_closed_hears_nothing(broker: SqliteBroker 
     await broker.close()
 
 
-async def test_an_app_that_has_stopped_hears_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("which", [SEPARATE, JOINED])
+async def test_an_app_that_has_stopped_hears_nothing(which: str, tmp_path: Path) -> None:
     """Adapters that one app after the other is given are left as they were."""
-    broker, store = pair(SEPARATE, tmp_path).adapters()
+    broker, store = pair(which, tmp_path).adapters()
     assert isinstance(store, SqliteStore)
     door = Service("door", owns=[Rang])
 

@@ -27,6 +27,10 @@ class Listeners:
     def _remove(self, mark: object) -> None:
         self._wakes.pop(mark, None)
 
+    def clear(self) -> None:
+        """Nobody listens any more: there is nothing to hear."""
+        self._wakes.clear()
+
     def tell(self) -> None:
         """Tell everybody who listens now."""
         for wake in tuple(self._wakes.values()):

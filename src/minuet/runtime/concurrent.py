@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import cached_property
 
 import msgspec
 
@@ -17,10 +16,13 @@ from minuet.ports.broker import Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
 from minuet.runtime.claiming import claim, give_back_unheard
+from minuet.runtime.inlets import Inlet
 from minuet.runtime.lanes import Lane, cancelled, failure
+from minuet.runtime.reactor import Reactor
 from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import Recorder
 from minuet.runtime.rounds import Suspicion
+from minuet.runtime.surroundings import Surroundings
 from minuet.service.context import Writes
 
 
@@ -38,28 +40,20 @@ class Ran(msgspec.Struct, frozen=True):
 class ConcurrentLane(Lane):
     """Claims, runs and records, with the records of one round and the claims of the next in one commit."""
 
-    _abandoning = False
-    _cut_short: Sequence[Parked] = ()
-    """What had begun and not ended when the time to stop ran out."""
-    _last: Parked | None = None
-    """What is granted one more attempt after processes died with it, and has the process's turn to run alone."""
-    _unheard = False
-    """Whether a round has failed, of which it is not known whether it was committed."""
-
-    @cached_property
-    def _suspicion(self) -> Suspicion[int]:
-        """Of what has ended, by the number that it is parked under."""
-        return Suspicion()
-
-    @cached_property
-    def _running(self) -> dict[asyncio.Task[Ran], Parked]:
-        """What runs now."""
-        return {}
-
-    @cached_property
-    def _ran(self) -> list[Ran]:
+    def __init__(self, reactor: Reactor, inlet: Inlet, surroundings: Surroundings, changed: asyncio.Event) -> None:
+        super().__init__(reactor, inlet, surroundings, changed)
+        self._running: dict[asyncio.Task[Ran], Parked] = {}
+        self._ran: list[Ran] = []
         """What has ended and is recorded by the next round."""
-        return []
+        self._suspicion = Suspicion[int]()
+        """Of what has ended, by the number that it is parked under."""
+        self._last: Parked | None = None
+        """What is granted one more attempt after processes died with it, and has the process's turn to run alone."""
+        self._unheard = False
+        """Whether a round has failed, of which it is not known whether it was committed."""
+        self._abandoning = False
+        self._cut_short: Sequence[Parked] = ()
+        """What had begun and not ended when the time to stop ran out."""
 
     def _finished(self) -> bool:
         return self.stopping and not self._running and not self._ran
@@ -84,7 +78,7 @@ class ConcurrentLane(Lane):
         self._ran = self._ran[len(ran) :]
         try:
             async with self.store.transaction(alone=apart) as unit:
-                recorder = Recorder(self.reactor, unit, self.outlet, self.clock, self.chance, self.observers)
+                recorder = Recorder(self.reactor, unit, self.surroundings)
                 await self.inlet.enter(unit)
                 for one in await self._still_ours(unit, ran):
                     await self._record(unit, recorder, one)
@@ -109,7 +103,7 @@ class ConcurrentLane(Lane):
         self._give_turn()
 
     def leaves(self, last: Sequence[Parked]) -> Sequence[Parked]:
-        if self._last is not None or not self.alone.try_take():
+        if self._last is not None or not self.surroundings.alone.try_take():
             return last
         self._last = last[0]
         return last[1:]
@@ -120,7 +114,7 @@ class ConcurrentLane(Lane):
             return
         if self._last.id not in {parked.id for parked in self._begun}:
             self._last = None
-            self.alone.give()
+            self.surroundings.alone.give()
 
     async def _still_ours(self, unit: Unit, ran: Sequence[Ran]) -> list[Ran]:
         """The fence: what was taken from this process, because it seemed dead, is recorded by who has it now; what was

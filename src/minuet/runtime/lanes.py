@@ -4,88 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 from minuet.errors import MinuetError, TransactionLost
 from minuet.policies.retry import Retry
 from minuet.ports.broker import Delivery
-from minuet.ports.clock import Chance, Clock
 from minuet.ports.observer import Point
-from minuet.ports.store import Parked, Store
+from minuet.ports.store import Parked
 from minuet.runtime.inlets import Inlet
-from minuet.runtime.observing import Observers
-from minuet.runtime.outlets import Outlet
 from minuet.runtime.reactor import Reactor, inside
 from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import turn_of
+from minuet.runtime.surroundings import Surroundings
 
 RECOVER = Retry(times=1_000_000, first_seconds=0.05, most_seconds=5.0)
 """How a lane goes on after its transaction failed: a disk full, a database gone."""
 
 
-class Alone:
-    """Whose turn it is, among the lanes of a process, to run what a process died with: should this one die too, it is
-    known of what.
-    """
-
-    def __init__(self) -> None:
-        self._free = asyncio.Event()
-        self._free.set()
-
-    def __repr__(self) -> str:
-        return f"<Alone, {'free' if self._free.is_set() else 'taken'}>"
-
-    def try_take(self) -> bool:
-        """Take the turn if nobody has it."""
-        free = self._free.is_set()
-        self._free.clear()
-        return free
-
-    def give(self) -> None:
-        """The turn is over."""
-        self._free.set()
-
-    @asynccontextmanager
-    async def taken(self) -> AsyncGenerator[None]:
-        """Wait for the turn; it lasts as long as the block."""
-        while not self.try_take():
-            await self._free.wait()
-        try:
-            yield
-        finally:
-            self.give()
-
-
 class Lane(ABC):
     """One reaction at work in this process. Lanes of one reaction in several processes share its deliveries."""
 
-    def __init__(  # noqa: PLR0917  # one composition root calls it, by position
-        self,
-        reactor: Reactor,
-        inlet: Inlet,
-        outlet: Outlet,
-        store: Store,
-        clock: Clock,
-        chance: Chance,
-        observers: Observers,
-        changed: asyncio.Event,
-    ) -> None:
+    def __init__(self, reactor: Reactor, inlet: Inlet, surroundings: Surroundings, changed: asyncio.Event) -> None:
         self.reactor = reactor
         self.inlet = inlet
-        self.outlet = outlet
-        self.store = store
-        self.clock = clock
-        self.chance = chance
-        self.observers = observers
+        self.surroundings = surroundings
+        self.store = surroundings.store
+        self.clock = surroundings.clock
+        self.observers = surroundings.observers
         self._changed = changed
-        self._points = observers.points
+        self._points = surroundings.observers.points
         self._stopping = False
         self._alarm: asyncio.TimerHandle | None = None
         self.may_be_parked = True
         """Whether the store may hold something parked that this lane has not looked at."""
-        self.alone = Alone()
-        """Shared by the lanes of a process, once they know of each other."""
         self.moves = 0
         """Raised when a round begins and when it ends, so that it is odd inside one."""
 
@@ -139,7 +90,7 @@ class Lane(ABC):
                     self.observers.trouble(f"recording for {self.reactor.id} ({self.reactor.place})", error)
                     if self._stopping:
                         raise
-                    await asyncio.sleep(RECOVER.delay(failures + 1, self.chance.random()) or 0.0)
+                    await asyncio.sleep(RECOVER.delay(failures + 1, self.surroundings.chance.random()) or 0.0)
 
     def leaves(self, last: Sequence[Parked]) -> Sequence[Parked]:  # noqa: ARG002  # who runs them otherwise
         """Those of the claimed, each granted one more attempt after processes died with it, that must wait a moment."""

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import cached_property
 
 from minuet.ports.store import Parked, Unit
 from minuet.runtime.claiming import claim, give_back_unheard
+from minuet.runtime.inlets import Inlet
+from minuet.runtime.reactor import Reactor
 from minuet.runtime.recording import Recorder
+from minuet.runtime.surroundings import Surroundings
 from minuet.runtime.transactional import TransactionalLane
 
 
 class AtMostOnceLane(TransactionalLane):
     """Takes in one transaction, runs in the next: what is interrupted does not run again, and is given up in sight."""
 
-    @cached_property
-    def _interrupted(self) -> list[tuple[Parked, Exception]]:
+    def __init__(self, reactor: Reactor, inlet: Inlet, surroundings: Surroundings, changed: asyncio.Event) -> None:
+        super().__init__(reactor, inlet, surroundings, changed)
+        self._interrupted: list[tuple[Parked, Exception]] = []
         """What ran once, as it may, in a transaction that failed."""
-        return []
 
     async def _has_work(self) -> bool:
         return bool(self._interrupted) or await super()._has_work()

@@ -13,7 +13,7 @@ import msgspec
 
 from minuet.ports.clock import Clock
 from minuet.ports.store import Parked, ParkedFilter, Standing, Store
-from minuet.runtime.lanes import Alone, Lane
+from minuet.runtime.lanes import Lane
 from minuet.runtime.observing import Observers
 from minuet.runtime.once import AtMostOnceLane
 from minuet.runtime.transactional import TransactionalLane
@@ -51,9 +51,6 @@ class Presence:
         self._own: Parked | None = None
         self._known: set[int] = set()
         self._watching: asyncio.Task[None] | None = None
-        alone = Alone()
-        for lane in lanes:
-            lane.alone = alone
 
     def __repr__(self) -> str:
         return f"<Presence of {', '.join(self._services) or 'nothing'}>"

@@ -13,13 +13,11 @@ from minuet.contracts.envelope import Envelope, to_structured
 from minuet.core.verdict import GiveUp, Reason, judge
 from minuet.errors import Rejected
 from minuet.ports.broker import Attributes, Delivery, Message
-from minuet.ports.clock import Chance, Clock
 from minuet.ports.observer import Outcome, Point, Turn
 from minuet.ports.store import Attempt, DeadLetter, Parked, Unit
-from minuet.runtime.observing import Observers
-from minuet.runtime.outlets import Outlet
 from minuet.runtime.reactor import Reactor
 from minuet.runtime.reading import Arrival, envelope_of
+from minuet.runtime.surroundings import Surroundings
 
 LONGEST_LINE = 2_000
 """How many characters of an error's text are kept; a dead letter has one for each attempt."""
@@ -43,15 +41,13 @@ def parked_from(consumer: str, delivery: Delivery, attempts: int = 0) -> Parked:
 class Recorder:
     """Writes one reaction's outcomes into a unit. One is made for each transaction."""
 
-    def __init__(
-        self, reactor: Reactor, unit: Unit, outlet: Outlet, clock: Clock, chance: Chance, observers: Observers
-    ) -> None:
+    def __init__(self, reactor: Reactor, unit: Unit, surroundings: Surroundings) -> None:
         self._reactor = reactor
         self._unit = unit
-        self._outlet = outlet
-        self._clock = clock
-        self._chance = chance
-        self._observers = observers
+        self._outlet = surroundings.outlet
+        self._clock = surroundings.clock
+        self._chance = surroundings.chance
+        self._observers = observers = surroundings.observers
         self._counts: defaultdict[str, int] = defaultdict(int)
         self._settled: list[Parked] = []
         self.parked = False

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Sequence
-from functools import cached_property
 from typing import TypeVar
 
 from minuet.errors import CommitRefused, MinuetError, TransactionLost
@@ -14,10 +13,13 @@ from minuet.ports.broker import Delivery, Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
 from minuet.runtime.claiming import claim, give_back_unheard, killed_before
+from minuet.runtime.inlets import Inlet
 from minuet.runtime.lanes import Lane, failure
+from minuet.runtime.reactor import Reactor
 from minuet.runtime.reading import Arrival
 from minuet.runtime.recording import Recorder, parked_from
 from minuet.runtime.rounds import RoundSize, SharedMark, Suspicion
+from minuet.runtime.surroundings import Surroundings
 from minuet.service.context import Writes
 
 A = TypeVar("A")
@@ -33,26 +35,17 @@ Subject = tuple[type, int]
 class TransactionalLane(Lane):
     """Runs its reaction inside the transaction that takes, records and emits."""
 
-    _unheard = False
-    """Whether a round that claims has failed, of which it is not known whether it was committed."""
-    _careful = 0
-    """How many deliveries are still to be claimed a few at a time before they run, because a process died with some."""
-
-    @cached_property
-    def _size(self) -> RoundSize:
-        return RoundSize()
-
-    @cached_property
-    def _mark(self) -> SharedMark:
-        return SharedMark()
-
-    @cached_property
-    def _suspicion(self) -> Suspicion[Subject]:
-        return Suspicion()
-
-    @cached_property
-    def _sees_decoded(self) -> bool:
-        return self.observes(Point.DECODED)
+    def __init__(self, reactor: Reactor, inlet: Inlet, surroundings: Surroundings, changed: asyncio.Event) -> None:
+        super().__init__(reactor, inlet, surroundings, changed)
+        self._size = RoundSize()
+        self._mark = SharedMark()
+        self._suspicion = Suspicion[Subject]()
+        self._careful = 0
+        """How many deliveries are still to be claimed a few at a time before they run, because a process died with
+        some."""
+        self._unheard = False
+        """Whether a round that claims has failed, of which it is not known whether it was committed."""
+        self._sees_decoded = self.observes(Point.DECODED)
 
     def _finished(self) -> bool:
         return self.stopping
@@ -131,7 +124,7 @@ class TransactionalLane(Lane):
     async def _round_carefully(self) -> None:
         """Claim a few deliveries durably, then run them in a transaction: an attempt that kills the process counts."""
         if not await self._claimed_and_ran(alone=False):
-            async with self.alone.taken():
+            async with self.surroundings.alone.taken():
                 if not self.stopping:
                     await self._claimed_and_ran(alone=True)
 
@@ -183,7 +176,7 @@ class TransactionalLane(Lane):
             self._unheard = False
 
     def _recorder(self, unit: Unit) -> Recorder:
-        return Recorder(self.reactor, unit, self.outlet, self.clock, self.chance, self.observers)
+        return Recorder(self.reactor, unit, self.surroundings)
 
     async def _run(self, unit: Unit, recorder: Recorder, taken: Sequence[Delivery]) -> bool:
         """Run fresh deliveries in order; once one must wait, so do those of its key that come after it.

@@ -98,6 +98,7 @@ class PostgresDatabase:
             self._opened -= 1
             if self._opened:
                 return
+            self.listeners.clear()
             if self._looking is not None:
                 self._looking.cancel()
                 self._looking = None

@@ -244,6 +244,7 @@ class Database:
         self._opened -= 1
         if self._opened:
             return
+        self.listeners.clear()
         await self.queue.close()
         if self._sweep is not None:
             self._sweep.cancel()
