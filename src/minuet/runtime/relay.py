@@ -132,6 +132,9 @@ class Relay:
 
     async def _publish_beside(self, rows: Sequence[Owed]) -> None:
         """Publish these, while the batch before is written down and the next one is claimed."""
+        if not self._published and not self._looks:
+            await self._publish(rows)
+            return
         done = await asyncio.gather(self._publish(rows), self._pay(), self._claim_ahead(), return_exceptions=True)
         for error in done:
             if isinstance(error, BaseException):
