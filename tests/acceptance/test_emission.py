@@ -1,6 +1,7 @@
 """What is emitted, and by whom: in the caller's transaction, out of reactions in each form, and never otherwise."""
 
 import asyncio
+import functools
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -213,7 +214,9 @@ async def test_an_event_that_nobody_could_read_is_not_emitted(kind: str, tmp_pat
 
     app = App([service], broker=broker, store=store, observers=[signals])
     async with app.running():
-        for wrong in ({"grams": 0}, {"grams": "much"}, {"parcel": None}, {"parcel": ["tea"]}, {"grams": object()}):
+        deep = functools.reduce(lambda inner, _: [inner], range(100_000), "tea")
+        wrongs = ({"grams": 0}, {"grams": "much"}, {"parcel": None}, {"parcel": deep}, {"grams": object()})
+        for wrong in (*wrongs, {"parcel": ["tea"]}):
             with pytest.raises(
                 InvalidEmission, match=r"Weighed.* \(declared at .*test_emission.py:\d+\) was not emitted"
             ):

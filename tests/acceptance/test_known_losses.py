@@ -10,6 +10,7 @@ import pytest
 
 from minuet import NEVER, App, Context, Event, Service, Transaction, retry
 from minuet.choreography.health import examine
+from minuet.errors import StoreUnavailable
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import DeadLetterFilter
 from minuet.testing.signals import Signals
@@ -212,8 +213,12 @@ async def test_database_lost_during_emit(kind: str, tmp_path: Path) -> None:
     where, service = pair(kind, tmp_path), shop()
     async with App([service], **where.urls(), observers=()).connected():
         table = "minuet_log" if kind == JOINED else "minuet_outbox"
-        with refusing(where.store, table), pytest.raises(sqlite3.Error, match="the disk is full"):
+        with (
+            refusing(where.store, table),
+            pytest.raises(StoreUnavailable, match="not emitted: the disk is full") as told,
+        ):
             await service.emit(Placed(order="1"))
+        assert isinstance(told.value.__cause__, sqlite3.Error)
         await service.emit(Placed(order="2"))
     assert look(where.broker, "SELECT key FROM minuet_log") == [("2",)]
 

@@ -19,13 +19,14 @@ AGAIN_SECONDS = 0.25
 """How soon a delivery whose last attempt must be made alone is claimed again while it is another's turn."""
 
 
-async def claim(lane: Lane, unit: Unit, recorder: Recorder, room: int) -> list[Parked]:
-    """Make up to `room` deliveries this process's own, those that are due first. What died with its processes as often
-    as is granted, or may not begin twice, is given up.
+async def claim(lane: Lane, unit: Unit, recorder: Recorder, room: int, *, by: float | None = None) -> list[Parked]:
+    """Make up to `room` deliveries this process's own, those that are due first, now or `by` another instant. What
+    died with its processes as often as is granted, or may not begin twice, is given up.
     """
     reactor = lane.reactor
     busy = await unit.parking.busy(reactor.id)
-    due = await unit.parking.due(reactor.id, lane.clock.now(), room, run=True) if busy else []
+    by = lane.due_by() if by is None else by
+    due = await unit.parking.due(reactor.id, by, room, run=True) if busy else []
     most = _attempts(reactor)
     started = [parked for parked in due if parked.attempts <= most]
     for parked in due:

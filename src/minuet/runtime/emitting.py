@@ -9,7 +9,14 @@ from functools import cached_property
 
 from minuet.contracts.attributes import check_length, check_text
 from minuet.contracts.contract import Contract, contract_of
-from minuet.errors import ConnectionLost, MinuetError, StartupError, TransactionLost, UndeclaredEmission
+from minuet.errors import (
+    ConnectionLost,
+    MinuetError,
+    StartupError,
+    StoreUnavailable,
+    TransactionLost,
+    UndeclaredEmission,
+)
 from minuet.ports.broker import Message
 from minuet.ports.clock import Clock, Ids
 from minuet.ports.store import Store
@@ -195,6 +202,11 @@ def _at_once(coroutine: Coroutine[object, object, None]) -> None:
 
 
 def _not_emitted(error: BaseException) -> BaseException:
-    if isinstance(error, Exception):
+    if isinstance(error, MinuetError):
         return error
+    if isinstance(error, Exception):  # the driver's own
+        said = str(error).rstrip(".") or type(error).__name__
+        failed = StoreUnavailable(f"The event was not emitted: {said}. Emit it again once the store is well.")
+        failed.__cause__ = error
+        return failed
     return MinuetError("The app was stopped before the event was durable; it was not emitted. Emit it again.")

@@ -20,6 +20,9 @@ from minuet.runtime.surroundings import Surroundings
 RECOVER = Retry(times=1_000_000, first_seconds=0.05, most_seconds=5.0)
 """How a lane goes on after its transaction failed: a disk full, a database gone."""
 
+SET_BACK_SECONDS = 60.0
+"""How much longer than its retries may wait something is due before it is clear that the clock was set back."""
+
 
 class Lane(ABC):
     """One reaction at work in this process. Lanes of one reaction in several processes share its deliveries."""
@@ -35,6 +38,8 @@ class Lane(ABC):
         self._points = surroundings.observers.points
         self._stopping = False
         self._alarm: asyncio.TimerHandle | None = None
+        self._stuck_until = 0.0
+        """An instant that the clock was set back from: what waits for it waits no longer."""
         self.may_be_parked = True
         """Whether the store may hold something parked that this lane has not looked at."""
         self.moves = 0
@@ -125,11 +130,18 @@ class Lane(ABC):
         if due_at is None:
             return False
         seconds = due_at - self.clock.now()
+        if seconds > self.reactor.reaction.retry.most_seconds + SET_BACK_SECONDS:  # nothing is made to wait so long
+            self._stuck_until, seconds = due_at, 0.0
         if seconds <= 0:
             self.may_be_parked = True
             return True
         self._wake_in(seconds)
         return False
+
+    def due_by(self) -> float:
+        """What is parked until this instant is due."""
+        by, self._stuck_until = max(self.clock.now(), self._stuck_until), 0.0
+        return by
 
     def _wake_in(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()

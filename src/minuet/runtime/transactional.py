@@ -85,7 +85,7 @@ class TransactionalLane(Lane):
             # Asked afterwards: what the inbox knows because another process was quicker may be parked since then.
             taken, busy = await _both(self.inlet.take(unit, most), unit.parking.busy(self.reactor.id))
             asked = busy and not (taken and suspects)
-            due = await unit.parking.due(self.reactor.id, self.clock.now(), most, run=False) if asked else []
+            due = await unit.parking.due(self.reactor.id, self.due_by(), most, run=False) if asked else []
             if any(map(killed_before, due)):
                 self._careful, due = max(self._careful, len(due)), []
             subjects += [*due, *taken]
@@ -137,9 +137,10 @@ class TransactionalLane(Lane):
             await self.inlet.enter(unit)
             if unheard:
                 await give_back_unheard(self, unit, ())
-            due = await unit.parking.due(self.reactor.id, self.clock.now(), most, run=False)
+            by = self.due_by()
+            due = await unit.parking.due(self.reactor.id, by, most, run=False)
             waits = not alone and any(map(killed_before, due))
-            started = [] if waits else await claim(self, unit, recorder, most)
+            started = [] if waits else await claim(self, unit, recorder, most, by=by)
             await recorder.finish()
         recorder.committed()
         if started:

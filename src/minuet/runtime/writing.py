@@ -91,7 +91,7 @@ def _valid(contract: Contract, event: object) -> bytes:
     try:
         data = contract.encode(event)
         contract.decode(data)
-    except (PayloadRejected, TypeError, ValueError, OverflowError) as error:
+    except (PayloadRejected, TypeError, ValueError, OverflowError, RecursionError) as error:
         said = str(error).rstrip(".")
         raise InvalidEmission(
             f"{contract.type} (declared at {contract.place}) was not emitted, because nobody could read it: {said}. "
