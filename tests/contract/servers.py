@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tools.services import addresses
+from tools.services.postgres import pooler
 
 WRITTEN = Path(__file__).parents[2] / ".services"
 
@@ -17,6 +18,17 @@ def url_of(name: str) -> str | None:
 
 def needs(name: str) -> list[pytest.MarkDecorator]:
     """The marks of tests against a server. Without it they are skipped and the summary says so; not so in CI."""
-    here = url_of(name) is not None or os.environ.get("CI", "").lower() in {"1", "true"}
+    here = url_of(name) is not None or _in_ci()
     how = f"no {name} to test against: `make services ONLY={name}`, or give {addresses.variable(name)}"
     return [pytest.mark.services, pytest.mark.skipif(not here, reason=how)]
+
+
+def needs_pooler() -> list[pytest.MarkDecorator]:
+    """The same for tests that put PgBouncer in front of PostgreSQL."""
+    here = pooler() is not None or _in_ci()
+    how = "no pgbouncer to put in front of PostgreSQL: `make services ONLY=postgres` as root, or install it yourself"
+    return [*needs("postgres"), pytest.mark.skipif(not here, reason=how)]
+
+
+def _in_ci() -> bool:
+    return os.environ.get("CI", "").lower() in {"1", "true"}

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from minuet.databases.postgres import CONNECT_SECONDS
+from minuet.databases.postgres.place import CONNECT_SECONDS
 from minuet.errors import StoreUnavailable
 from minuet.ports.store import Parked
 from minuet.stores.postgres import PostgresStore

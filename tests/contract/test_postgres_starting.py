@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from minuet.config import open_broker, open_store
-from minuet.databases.postgres import CONNECT_SECONDS
+from minuet.databases.postgres.place import CONNECT_SECONDS
 from minuet.errors import StoreUnavailable
 from tests.acceptance.command import minuet, running
 from tests.acceptance.post_office import post_office

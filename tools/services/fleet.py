@@ -21,7 +21,7 @@ from tools.services.rabbitmq import RabbitMQ
 from tools.services.server import Failed, Home, Missing, Server, ServiceError
 
 DIRECTORY = Path(__file__).resolve().parents[2] / ".services"
-SERVERS: tuple[Server, ...] = (Postgres(), Kafka(), RabbitMQ())
+SERVERS: tuple[Server, ...] = (Postgres(pooler=True), Kafka(), RabbitMQ())
 
 # From the start to the first answer: ten times what a cold and busy machine takes.
 START_SECONDS = 120.0

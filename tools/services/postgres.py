@@ -26,13 +26,25 @@ _HOW = (
 
 
 class Postgres:
-    """The server `postgres`."""
+    """The server `postgres`; with `pooler` PgBouncer is installed beside it, for the tests that put it in front."""
 
     name = "postgres"
     port_names = ("client",)
     stop_signal = signal.SIGINT  # its "fast" shutdown: clients are disconnected, nothing is lost
 
+    def __init__(self, *, pooler: bool = False) -> None:
+        self._pooler = pooler
+
     def install(self, log: Path, say: Say) -> None:
+        self._install(log, say)
+        if self._pooler and pooler() is None:
+            # Nobody but those tests needs it, and they say themselves that it is missing.
+            if obstacle := debian.obstacle():
+                say(self.name, f"PgBouncer is not installed, and {obstacle}; it is for tests only")
+            elif not debian.install(self.name, ["pgbouncer"], log, say):
+                say(self.name, f"apt could not install PgBouncer, which is for tests only; {log} has what it said")
+
+    def _install(self, log: Path, say: Say) -> None:
         if _programs() is not None:
             return
         if obstacle := debian.obstacle():
@@ -94,6 +106,11 @@ class Postgres:
         That no process of the old server still works on the data it also checks by their shared memory.
         """
         (home.path / "data" / "postmaster.pid").unlink(missing_ok=True)
+
+
+def pooler() -> str | None:
+    """The program PgBouncer; None if it is not installed."""
+    return shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
 
 
 def _account() -> str | None:

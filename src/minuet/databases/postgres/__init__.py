@@ -15,20 +15,20 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from minuet.databases.listeners import Listeners
 from minuet.databases.migrations import Step, due
 from minuet.databases.postgres.guarded import GuardedConnection
 from minuet.databases.postgres.pipelining import Line, Row
-from minuet.databases.postgres.place import PostgresPlace
+from minuet.databases.postgres.place import PostgresPlace, limits
+from minuet.databases.postgres.pooling import refuse_shared_sessions
 from minuet.databases.postgres.refusals import lost, not_let_in, not_let_work, silent, too_old
 from minuet.databases.postgres.witness import MEMBERS, Witness
 from minuet.errors import CommitRefused, ConnectionLost, NeverUsed, StoreUnavailable
 
 OLDEST = 150000
 """The first server version that minuet knows: 15."""
-CONNECT_SECONDS = 4
 ENDLESS_SECONDS = 30.0
 """How long a connection is thought to take at most when the user sets no limit."""
 LONGEST_PAUSE_SECONDS = 0.5
@@ -60,7 +60,7 @@ class PostgresDatabase:
         self._opening = asyncio.Lock()
         self._stirred = asyncio.Event()
         """Set when the listening connection has something to say, or should be looked after."""
-        self._witness = Witness((_limits(place)[1] or ENDLESS_SECONDS) + 2 * LONGEST_PAUSE_SECONDS)
+        self._witness = Witness((limits(place)[1] or ENDLESS_SECONDS) + 2 * LONGEST_PAUSE_SECONDS)
         self.answers: dict[str, int] = {}
         """How many rows each statement of a service has changed whenever it was performed; -1 when that varies."""
         self.under_way = 0
@@ -115,7 +115,7 @@ class PostgresDatabase:
     async def connect(self) -> psycopg.AsyncConnection[Any]:
         """A new connection. Raises StoreUnavailable in prose, without credentials."""
         shown = self.place.shown
-        options, seconds = _limits(self.place)
+        options, seconds = limits(self.place)
         try:
             async with asyncio.timeout(seconds or None):
                 connection = await GuardedConnection.connect(make_conninfo("", **options), autocommit=True)
@@ -302,6 +302,8 @@ class PostgresDatabase:
     async def _listen(self) -> psycopg.AsyncConnection[Any]:
         connection = await self.connect()
         try:
+            if self._held is None:  # not for a process that has lost its place: its pool may have no second one free
+                await refuse_shared_sessions(connection, self.connect, self.place)
             await connection.execute(f"LISTEN {CHANNEL}")
             await connection.execute("SELECT pg_advisory_lock(%s, %s)", (MEMBERS, self._number))
         except BaseException:
@@ -357,15 +359,6 @@ class PostgresDatabase:
         raise psycopg.OperationalError("the server does not know this connection any more")
 
 
-def _limits(place: PostgresPlace) -> tuple[dict[str, Any], float]:
-    """With what options to connect, and how many seconds that may take on all hosts together; 0: any."""
-    options = {**_DEFAULTS, **conninfo_to_dict(place.url)}
-    hosts = str(options.get("host")).count(",") + 1
-    given = options.get("connect_timeout")
-    options["connect_timeout"] = given or max(CONNECT_SECONDS // hosts, 2)  # for each host
-    return options, CONNECT_SECONDS if given is None else float(str(given)) * hosts
-
-
 async def _version(line: Line, part: str) -> int:
     """Which version of a part of the schema there is; 0 for none."""
     if not await line.rows(_HAS_MIGRATIONS):
@@ -388,11 +381,3 @@ SELECT current_setting('transaction_read_only') = 'on', string_agg(relname, ', '
 FROM pg_class WHERE relname LIKE 'minuet\\_%' AND relkind IN ('r', 'p') AND pg_table_is_visible(oid)
 AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
     AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE'))"""
-
-_DEFAULTS: dict[str, str | int] = {
-    "application_name": "minuet",
-    "client_encoding": "UTF8",
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-}

@@ -8,6 +8,7 @@ performed. See decision 13.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import select
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -53,6 +54,9 @@ class Line:
         """The socket that is watched now. libpq closes it when the connection is lost, and its number is given to
         another: whoever watches must let go of it by the number it had."""
         self._prepared: dict[str, bytes] = {}
+        self._names = f"minuet_{secrets.token_hex(6)}".encode()
+        """What the names of its prepared statements begin with: on a session that a pool has given to several, nobody
+        performs what another has prepared."""
         self._waiting: list[Statement] = []
         self._flight: deque[Statement | str] = deque()
         """What results are awaited of, in order; a text is a statement that is being prepared."""
@@ -184,7 +188,7 @@ class Line:
         pg, data, formats = self._pg, [value for value, _ in values], [form for _, form in values]
         name = self._prepared.get(statement.sql)
         if name is None and len(self._prepared) < MOST_PREPARED:
-            name = self._prepared[statement.sql] = b"minuet_%d" % len(self._prepared)
+            name = self._prepared[statement.sql] = b"%s_%d" % (self._names, len(self._prepared))
             pg.send_prepare(name, sql)
             self._flight.append(statement.sql)
         if name is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import msgspec
@@ -13,6 +14,14 @@ from minuet.errors import StartupError
 from minuet.ports.address import without_secrets
 
 SCHEMA = re.compile("[a-z][a-z0-9_]{0,62}")
+CONNECT_SECONDS = 4
+_DEFAULTS: dict[str, str | int] = {
+    "application_name": "minuet",
+    "client_encoding": "UTF8",
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
 
 
 class PostgresPlace(msgspec.Struct, frozen=True):
@@ -64,3 +73,12 @@ class PostgresPlace(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<PostgresPlace {self.shown}>"
+
+
+def limits(place: PostgresPlace) -> tuple[dict[str, Any], float]:
+    """With what options to connect, and how many seconds that may take on all hosts together; 0: any."""
+    options = {**_DEFAULTS, **conninfo_to_dict(place.url)}
+    hosts = str(options.get("host")).count(",") + 1
+    given = options.get("connect_timeout")
+    options["connect_timeout"] = given or max(CONNECT_SECONDS // hosts, 2)  # for each host
+    return options, CONNECT_SECONDS if given is None else float(str(given)) * hosts

@@ -69,3 +69,21 @@ def not_let_work(shown: str, doing: str, error: BaseException) -> str:
     else:
         advice = "Check the rights of this user, and the server's log."
     return f"minuet cannot work in PostgreSQL at {shown}: {doing} failed: {reason(error)}. {advice}"
+
+
+def shared(shown: str) -> str:
+    """A pooler that gives each transaction, or each statement, whatever session is free."""
+    return (
+        f"What answers at {shown} is a pooler that gives every transaction another session of PostgreSQL. minuet needs "
+        "sessions of its own: it listens in one, and a lock in it says that this process lives. Have the pooler keep "
+        "a session for each connection (PgBouncer: pool_mode=session), or give the URL of the server itself."
+    )
+
+
+def too_few(shown: str, seconds: float, most: int) -> str:
+    """A pooler that does not give two sessions at a time."""
+    return (
+        f"What answers at {shown} is a pooler that did not give minuet two sessions of PostgreSQL within {seconds:g} "
+        f"s. A process takes one to listen and up to {most} more: have the pooler allow for that (PgBouncer: "
+        "default_pool_size), give ?pool= less, or give the URL of the server itself."
+    )
