@@ -6,9 +6,11 @@ import logging
 
 from confluent_kafka import KafkaError, KafkaException
 
+from minuet.brokers.kafka.repeats import Repeats
 from minuet.errors import BrokerUnavailable, MinuetError, PayloadTooLarge
 
 logger = logging.getLogger("minuet.brokers.kafka")
+logger.addFilter(Repeats())
 
 REFUSED = frozenset(
     (
