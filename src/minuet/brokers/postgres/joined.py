@@ -158,7 +158,20 @@ class PostgresJoinedSubscription:
         if self._uncertain or not self._ahead:
             self._unseen = self._offered = False
             asked = self._ask(_line(unit))
-        return self._take(unit, limit, locked, asked)
+        return self._taking(unit, limit, locked, asked)
+
+    async def _taking(
+        self,
+        unit: Unit,
+        limit: int,
+        locked: asyncio.Future[PGresult],
+        asked: tuple[asyncio.Future[PGresult], asyncio.Future[PGresult]] | None,
+    ) -> Sequence[Delivery]:
+        try:
+            return await self._take(unit, limit, locked, asked)
+        except BaseException:
+            self._unseen = True  # what was asked was not heard
+            raise
 
     async def _take(
         self,
