@@ -199,9 +199,12 @@ WHERE id = ANY($1::bigint[]) AND attempts <= 1 AND history = '[]' AND dead_lette
 
 -- name: parked_promote
 UPDATE minuet_parked SET state = 'due', due_at = $3::float8
+-- One look for each key, however many wait behind it.
 WHERE state = 'behind' AND settled_at IS NULL AND id IN (
-    SELECT min(p.id) FROM minuet_parked p
-    WHERE p.consumer = $1::text AND p.key = ANY($2::text[]) AND p.settled_at IS NULL GROUP BY p.key
+    SELECT first.id FROM unnest($2::text[]) AS k (key) CROSS JOIN LATERAL (
+        SELECT p.id FROM minuet_parked p
+        WHERE p.consumer = $1::text AND p.key = k.key AND p.settled_at IS NULL ORDER BY p.id LIMIT 1
+    ) first
 );
 
 -- name: owners
@@ -240,7 +243,10 @@ WHERE ($1::text[] IS NULL OR event_id = ANY($1::text[]))
 ORDER BY id LIMIT $5::bigint;
 
 -- name: parked_held
-SELECT id FROM minuet_parked WHERE dead_letter = $1::bigint AND state = 'held' FOR UPDATE;
+-- Through its key, which an index knows: only what has one is held.
+SELECT p.id FROM minuet_dead_letters d
+JOIN minuet_parked p ON p.consumer = d.consumer AND p.key = d.key AND p.settled_at IS NULL
+WHERE d.id = $1::bigint AND p.dead_letter = d.id AND p.state = 'held' FOR UPDATE OF p;
 
 -- name: parked_hold
 UPDATE minuet_parked

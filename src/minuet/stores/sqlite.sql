@@ -82,9 +82,9 @@ SELECT 1 FROM minuet_outbox LIMIT 1;
 SELECT 1 FROM minuet_parked WHERE consumer = ? AND settled_at IS NULL LIMIT 1;
 
 -- name: parked_blocked
-SELECT DISTINCT key FROM minuet_parked
-WHERE consumer = :consumer AND settled_at IS NULL
-AND key IN (SELECT value FROM json_each(:listed) UNION ALL SELECT :whole);
+-- One look for each key, however many wait behind it.
+SELECT k.key FROM (SELECT value AS key FROM json_each(:listed) UNION SELECT :whole) k
+WHERE EXISTS (SELECT 1 FROM minuet_parked p WHERE p.consumer = :consumer AND p.key = k.key AND p.settled_at IS NULL);
 
 -- name: park
 INSERT INTO minuet_parked
@@ -113,12 +113,12 @@ DELETE FROM minuet_parked
 WHERE id IN (SELECT value FROM json_each(?)) AND attempts <= 1 AND history = '[]' AND dead_letter IS NULL;
 
 -- name: parked_promote
+-- One look for each key, however many wait behind it.
 UPDATE minuet_parked SET state = 'due', due_at = :at
-WHERE consumer = :consumer AND settled_at IS NULL AND state = 'behind'
-AND key IN (SELECT value FROM json_each(:listed) UNION ALL SELECT :whole)
-AND id = (
-    SELECT min(p.id) FROM minuet_parked p
-    WHERE p.consumer = minuet_parked.consumer AND p.key = minuet_parked.key AND p.settled_at IS NULL
+WHERE state = 'behind' AND id IN (
+    SELECT (SELECT min(p.id) FROM minuet_parked p
+            WHERE p.consumer = :consumer AND p.key = k.key AND p.settled_at IS NULL)
+    FROM (SELECT value AS key FROM json_each(:listed) UNION SELECT :whole) k
 );
 
 -- name: owners
@@ -156,7 +156,10 @@ WHERE (:event_ids IS NULL OR event_id IN (SELECT value FROM json_each(:event_ids
 ORDER BY id LIMIT :limit;
 
 -- name: parked_held
-SELECT id FROM minuet_parked WHERE dead_letter = ? AND state = 'held';
+-- Through its key, which an index knows: only what has one is held.
+SELECT p.id FROM minuet_dead_letters d
+JOIN minuet_parked p ON p.consumer = d.consumer AND p.key = d.key AND p.settled_at IS NULL
+WHERE d.id = ? AND p.dead_letter = d.id AND p.state = 'held';
 
 -- name: parked_hold
 UPDATE minuet_parked SET state = 'held', due_at = NULL, owner = NULL, dead_letter = ?, attempts = ?, history = ?
