@@ -23,9 +23,9 @@ CONSUMER = "s.r"
 def url() -> Iterator[str]:
     """A database of the test's own."""
     name = f"parking_{uuid.uuid4().hex}"
-    with psycopg.connect(url_of("postgres"), autocommit=True) as server:
+    with psycopg.connect(url_of("postgres") or "", autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}".encode())
-        yield urlsplit(url_of("postgres"))._replace(path=f"/{name}").geturl()
+        yield urlsplit(url_of("postgres") or "")._replace(path=f"/{name}").geturl()
         server.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 

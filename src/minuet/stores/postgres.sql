@@ -181,6 +181,16 @@ locked AS MATERIALIZED (
 )
 SELECT s.key, EXISTS (SELECT FROM locked l WHERE l.id = s.id) FROM seen s;
 
+-- name: parked_behind
+SELECT count(*) FROM (
+    SELECT FROM minuet_parked WHERE consumer = $1::text AND state = 'behind' AND settled_at IS NULL
+    AND EXISTS (
+        SELECT FROM minuet_parked WHERE consumer = $1::text AND state = 'running'
+        UNION ALL SELECT FROM minuet_parked WHERE consumer = $1::text AND state = 'due' AND due_at <= $2::float8
+    )
+    LIMIT $3::bigint
+) waiting;
+
 -- name: park
 INSERT INTO minuet_parked
     (consumer, topic, key, event_id, source, headers, body, octets, attempts, history, dead_letter, state, due_at, owner)

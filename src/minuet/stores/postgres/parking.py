@@ -38,6 +38,10 @@ class PostgresParking:
             found |= {asked[given_back(key)] for key, locked in rows if locked}
         return found
 
+    async def behind(self, consumer: str, now: float, most: int) -> int:
+        [(count,)] = await self._line.rows(SQL["parked_behind"], consumer, now, most)
+        return int(count)
+
     async def park(
         self,
         deliveries: Sequence[Parked],
