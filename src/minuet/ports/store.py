@@ -98,6 +98,12 @@ class Parking(Protocol):
         """Which of these keys have an unsettled delivery."""
         ...
 
+    async def behind(self, consumer: str, now: float, most: int) -> int:
+        """How many wait behind their keys, `most` at most. 0 while nothing of the consumer runs or is due, because then
+        none of them will come to its turn soon.
+        """
+        ...
+
     async def park(
         self,
         deliveries: Sequence[Parked],

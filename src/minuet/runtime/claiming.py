@@ -40,7 +40,7 @@ async def claim(lane: Lane, unit: Unit, recorder: Recorder, room: int, *, by: fl
         lane.may_be_parked = True
     if len(due) == room:
         lane.may_be_parked = True
-    else:
+    elif await lane.admits(unit, len(due)):
         taken = await lane.inlet.take(unit, room - len(due))
         # What the inbox knows because another process was quicker may be parked since it was asked for.
         busy = busy or (bool(taken) and await unit.parking.busy(reactor.id))
@@ -79,6 +79,7 @@ async def _park(lane: Lane, unit: Unit, taken: Sequence[Delivery], *, busy: bool
             started.append(parked_from(consumer, delivery, attempts=1))
             if delivery.key is not None:
                 held.add(delivery.key)
+    lane.took(len(started), len(behind))
     numbers = await unit.parking.park(started, state="running")
     if behind:
         lane.may_be_parked = True

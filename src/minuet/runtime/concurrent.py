@@ -16,6 +16,7 @@ from minuet.ports.broker import Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
 from minuet.runtime.claiming import claim, give_back_unheard
+from minuet.runtime.crowd import ASK_SECONDS, Crowd
 from minuet.runtime.inlets import Inlet
 from minuet.runtime.lanes import Lane, cancelled, failure
 from minuet.runtime.reactor import Reactor
@@ -51,6 +52,8 @@ class ConcurrentLane(Lane):
         """What is granted one more attempt after processes died with it, and has the process's turn to run alone."""
         self._unheard = False
         """Whether a round has failed, of which it is not known whether it was committed."""
+        self._crowd = Crowd(reactor.id)
+        self._asks: asyncio.TimerHandle | None = None
         self._abandoning = False
         self._cut_short: Sequence[Parked] = ()
         """What had begun and not ended when the time to stop ran out."""
@@ -70,7 +73,25 @@ class ConcurrentLane(Lane):
     async def _has_work(self) -> bool:
         if self._ran or (self._unheard and not self.stopping):
             return True
-        return len(self._running) < self.reactor.reaction.concurrency and await super()._has_work()
+        if len(self._running) >= self.reactor.reaction.concurrency:
+            return False
+        if not self._crowd.full or self.stopping:
+            return await super()._has_work()
+        if await self._is_due():
+            return True
+        if not self._running and self._asks is None:  # what all wait for is another's: nobody tells when it is done
+            self._asks = asyncio.get_running_loop().call_later(ASK_SECONDS, self._ask)
+        return False
+
+    def _ask(self) -> None:
+        self._asks, self._crowd.full = None, False
+        self.wake()
+
+    async def admits(self, unit: Unit, due: int) -> bool:
+        return await self._crowd.admits(unit, self.clock.now(), due, idle=not due and not self._running)
+
+    def took(self, started: int, behind: int) -> None:
+        self._crowd.took(started, behind)
 
     async def _round(self) -> None:
         apart = bool(self._suspicion)

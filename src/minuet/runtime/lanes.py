@@ -10,7 +10,7 @@ from minuet.errors import MinuetError, TransactionLost
 from minuet.policies.retry import Retry
 from minuet.ports.broker import Delivery
 from minuet.ports.observer import Point
-from minuet.ports.store import Parked
+from minuet.ports.store import Parked, Unit
 from minuet.runtime.inlets import Inlet
 from minuet.runtime.reactor import Reactor, inside
 from minuet.runtime.reading import Arrival
@@ -101,6 +101,13 @@ class Lane(ABC):
         """Those of the claimed, each granted one more attempt after processes died with it, that must wait a moment."""
         return ()
 
+    async def admits(self, unit: Unit, due: int) -> bool:  # noqa: ARG002  # who bounds what waits behind its keys
+        """Whether fresh deliveries may be taken, beside so many that were due."""
+        return True
+
+    def took(self, started: int, behind: int) -> None:  # noqa: B027  # who bounds what waits overrides it
+        """So many fresh deliveries were taken and begin, and so many wait behind their keys."""
+
     def observes(self, point: Point) -> bool:
         """Whether anybody wants to be told of this point."""
         return point in self._points
@@ -121,8 +128,10 @@ class Lane(ABC):
     async def _has_work(self) -> bool:
         if self._stopping:
             return False
-        if await self.inlet.ready():
-            return True
+        return await self.inlet.ready() or await self._is_due()
+
+    async def _is_due(self) -> bool:
+        """Whether something parked is due. Otherwise it wakes this lane when it is."""
         if not self.may_be_parked:
             return False
         self.may_be_parked = False

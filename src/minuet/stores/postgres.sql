@@ -159,10 +159,37 @@ WHERE o.id = p.id AND o.owner = p.claim;
 -- name: parked_busy
 SELECT 1 FROM minuet_parked WHERE consumer = $1::text AND settled_at IS NULL LIMIT 1;
 
+-- A plan outlives the moment it was made in, when next to nothing may have been parked.
+-- name: parked_by_index
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true);
+
+-- Locked is the newest of each key, so that what settles it waits until whoever parks behind it has committed, and
+-- promotes that too. Any one would do; the oldest is what others run. One that was settled meanwhile is seen and not
+-- locked: then ask again, because what others parked before that may not be in this look.
 -- name: parked_blocked
--- Locked, so that what settles these waits until whoever parks behind them has committed, and promotes that too.
-SELECT key FROM minuet_parked
-WHERE consumer = $1::text AND settled_at IS NULL AND key = ANY($2::text[]) ORDER BY id FOR SHARE;
+WITH seen AS MATERIALIZED (
+    SELECT k.key, newest.id FROM unnest($2::text[]) AS k (key) CROSS JOIN LATERAL (
+        SELECT p.key, p.id FROM minuet_parked p
+        WHERE p.consumer = $1::text AND p.key <= k.key AND p.settled_at IS NULL ORDER BY p.key DESC, p.id DESC LIMIT 1
+    ) newest
+    WHERE newest.key = k.key
+),
+locked AS MATERIALIZED (
+    SELECT p.id FROM minuet_parked p
+    WHERE p.id = ANY(ARRAY(SELECT id FROM seen)) AND p.state NOT IN ('handled', 'dead')
+    ORDER BY p.id FOR SHARE
+)
+SELECT s.key, EXISTS (SELECT FROM locked l WHERE l.id = s.id) FROM seen s;
+
+-- name: parked_behind
+SELECT count(*) FROM (
+    SELECT FROM minuet_parked WHERE consumer = $1::text AND state = 'behind' AND settled_at IS NULL
+    AND EXISTS (
+        SELECT FROM minuet_parked WHERE consumer = $1::text AND state = 'running'
+        UNION ALL SELECT FROM minuet_parked WHERE consumer = $1::text AND state = 'due' AND due_at <= $2::float8
+    )
+    LIMIT $3::bigint
+) waiting;
 
 -- name: park
 INSERT INTO minuet_parked
@@ -197,15 +224,16 @@ WHERE id = ANY($3::bigint[]);
 DELETE FROM minuet_parked
 WHERE id = ANY($1::bigint[]) AND attempts <= 1 AND history = '[]' AND dead_letter IS NULL;
 
+-- One look for each key, however many wait behind it: in the order of the one index that has the keys.
 -- name: parked_promote
 UPDATE minuet_parked SET state = 'due', due_at = $3::float8
--- One look for each key, however many wait behind it.
-WHERE state = 'behind' AND settled_at IS NULL AND id IN (
+WHERE state = 'behind' AND id = ANY(ARRAY(
     SELECT first.id FROM unnest($2::text[]) AS k (key) CROSS JOIN LATERAL (
-        SELECT p.id FROM minuet_parked p
-        WHERE p.consumer = $1::text AND p.key = k.key AND p.settled_at IS NULL ORDER BY p.id LIMIT 1
+        SELECT p.key, p.id FROM minuet_parked p
+        WHERE p.consumer = $1::text AND p.key >= k.key AND p.settled_at IS NULL ORDER BY p.key, p.id LIMIT 1
     ) first
-);
+    WHERE first.key = k.key
+));
 
 -- name: owners
 SELECT owner FROM minuet_parked WHERE state = 'running' UNION

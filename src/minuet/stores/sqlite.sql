@@ -86,6 +86,14 @@ SELECT 1 FROM minuet_parked WHERE consumer = ? AND settled_at IS NULL LIMIT 1;
 SELECT k.key FROM (SELECT value AS key FROM json_each(:listed) UNION SELECT :whole) k
 WHERE EXISTS (SELECT 1 FROM minuet_parked p WHERE p.consumer = :consumer AND p.key = k.key AND p.settled_at IS NULL);
 
+-- name: parked_behind
+SELECT count(*) FROM (
+    SELECT 1 FROM minuet_parked WHERE consumer = :consumer AND settled_at IS NULL AND state = 'behind'
+    AND (EXISTS (SELECT 1 FROM minuet_parked WHERE state = 'running' AND owner IS NOT NULL AND consumer = :consumer)
+         OR EXISTS (SELECT 1 FROM minuet_parked WHERE consumer = :consumer AND state = 'due' AND due_at <= :now))
+    LIMIT :most
+);
+
 -- name: park
 INSERT INTO minuet_parked
     (consumer, topic, key, event_id, source, headers, body, attempts, history, dead_letter, state, due_at, owner)

@@ -24,14 +24,23 @@ class PostgresParking:
     def __init__(self, line: Line, member: str) -> None:
         self._line = line
         self._member = member
+        self._by_index = False
 
     def busy(self, consumer: str) -> Awaitable[bool]:
         return _some(self._line.send(SQL["parked_busy"], consumer))
 
     async def blocked(self, consumer: str, keys: Sequence[str]) -> set[str]:
-        asked = {indexed(key): key for key in keys}
-        rows = await self._line.rows(SQL["parked_blocked"], consumer, texts(asked))
-        return {asked[given_back(key)] for (key,) in rows}
+        asked, found = {indexed(key): key for key in keys}, set[str]()
+        unsure = list(asked)
+        while unsure:
+            rows = await self._line.rows(SQL["parked_blocked"], consumer, texts(unsure))
+            unsure = [given_back(key) for key, locked in rows if not locked]
+            found |= {asked[given_back(key)] for key, locked in rows if locked}
+        return found
+
+    async def behind(self, consumer: str, now: float, most: int) -> int:
+        [(count,)] = await self._line.rows(SQL["parked_behind"], consumer, now, most)
+        return int(count)
 
     async def park(
         self,
@@ -68,6 +77,8 @@ class PostgresParking:
         return sorted(number for (number,) in rows)
 
     async def due(self, consumer: str, now: float, limit: int, *, run: bool) -> list[Parked]:
+        if run:
+            self._look_by_index()
         found = [begun(row) for row in await self._line.rows(SQL["parked_due"], consumer, now, limit)]
         if run and found:
             self._line.post(SQL["parked_run"], self._member, numbers([parked.id for parked in found]))
@@ -80,6 +91,7 @@ class PostgresParking:
         line, ids = self._line, numbers([p.id for p in parked])
         # What was handled at the first attempt leaves nothing to look back on; the rest stays until it is trimmed.
         if outcome == "handled":
+            self._look_by_index()
             line.post(SQL["parked_forget"], ids)
         line.post(SQL["parked_settle"], outcome, at, ids)
         if outcome == "handled" and (letters := [p.dead_letter for p in parked if p.dead_letter is not None]):
@@ -106,6 +118,14 @@ class PostgresParking:
             self._line.post(SQL["parked_hold"], letter, parked.attempts, text_of(parked.history), parked.id)
         else:
             await self._park([msgspec.structs.replace(parked, dead_letter=letter)], "held", None, None)
+
+    def _look_by_index(self) -> None:
+        """From here to the end of the transaction. Not before a reaction's own statements, which may need other plans:
+        claiming has none, and what is handled is settled after them.
+        """
+        if not self._by_index:
+            self._by_index = True
+            self._line.post(SQL["parked_by_index"])
 
 
 async def _some(answer: Awaitable[PGresult]) -> bool:

@@ -34,6 +34,11 @@ class SqliteParking:
             )
         }
 
+    async def behind(self, consumer: str, now: float, most: int) -> int:
+        values = {"consumer": consumer, "now": now, "most": most}
+        [(count,)] = self._connection.execute(SQL["parked_behind"], values).fetchall()
+        return int(count)
+
     async def park(
         self,
         deliveries: Sequence[Parked],

@@ -129,6 +129,23 @@ class Waiting(StoreBench):
             await self.settle(store, found)
         assert not await busy()
 
+    async def test_s08_how_many_wait_is_counted_while_their_turn_comes(self) -> None:
+        """Of one consumer, to a bound; none while what they wait for neither runs nor is due."""
+        store, consumer, other = await self.store(), self.new_consumer(), self.new_consumer()
+        [first] = await self.park(store, self.delivery(consumer, "a"), due_at=NOW + 5)
+        waiting = [self.delivery(consumer, "a") for _ in range(4)]
+        await self.park(store, *waiting, self.delivery(other, "a"), state="behind")
+
+        async def behind(now: float, most: int = 100) -> int:
+            async with store.transaction() as unit:
+                return await unit.parking.behind(consumer, now, most)
+
+        assert (await behind(NOW), await behind(NOW + 5), await behind(NOW + 5, 3)) == (0, 4, 3)
+        await self.due(store, consumer, now=NOW + 5)
+        assert await behind(NOW) == 4
+        await self.settle(store, first, at=NOW + 5)
+        assert (await behind(NOW), await behind(NOW + 5)) == (0, 3)
+
     async def test_s08_order_by_key_holds_in_any_sequence_of_outcomes(self) -> None:
         """However deliveries are parked, run, postponed, given back and settled, what is due is the oldest of its
         key.
