@@ -141,11 +141,12 @@ class Member:
                 # `consume` alone would wait for as many as it was asked for.
                 self._arrived(consumer, [first, *consumer.consume(FETCH, 0)])
             self._hold_back(consumer)
-        if self.intake.dirty and not self._committing:
-            if self._commit_at is None:
-                self._commit_at = time.monotonic() + COMMIT_SECONDS
-            elif time.monotonic() >= self._commit_at:
-                self._commit(consumer, asynchronous=True)
+        if not self.intake.dirty:
+            self._commit_at = None
+        elif self._commit_at is None:
+            self._commit_at = time.monotonic() + COMMIT_SECONDS
+        elif not self._committing and time.monotonic() >= self._commit_at:
+            self._commit(consumer, asynchronous=True)
 
     def _patience(self) -> float:
         """How many seconds to wait for a record."""
