@@ -17,6 +17,8 @@ QUESTION = Question(
         Row("slice_01", "workflows/s", "the first tenth"),
         *(Row(f"slice_{name}", "workflows/s") for name in NAMES[1:-1]),
         Row(f"slice_{SLICES}", "workflows/s", "the last tenth"),
+        Row("cpu_01", "us", "of this process's processor time for a workflow of the first tenth"),
+        Row(f"cpu_{SLICES}", "us", "the same of the last tenth, however much of the processor others had"),
         Row("memory_01", "MiB", "resident memory after the first tenth"),
         Row(f"memory_{SLICES}", "MiB", "resident memory after the last"),
         Row("file_01", "MiB", "file and write-ahead log after the first tenth"),
@@ -28,6 +30,8 @@ QUESTION = Question(
             "million",
             (
                 *(f"slice_{name}" for name in NAMES),
+                "cpu_01",
+                f"cpu_{SLICES}",
                 "memory_01",
                 f"memory_{SLICES}",
                 "file_01",
@@ -39,6 +43,7 @@ QUESTION = Question(
     ),
     ratios=(
         Ratio("last_vs_first", f"slice_{SLICES}", "slice_01", at_least=0.9),
+        Ratio("cpu_last_vs_first", f"cpu_{SLICES}", "cpu_01"),
         Ratio("memory_last_vs_first", f"memory_{SLICES}", "memory_01", at_most=1.1),
         Ratio("file_last_vs_first", f"file_{SLICES}", "file_01", at_most=1.5),
     ),

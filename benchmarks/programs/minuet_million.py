@@ -20,13 +20,14 @@ REPLACE = {service: insert.replace("INSERT", "REPLACE") for service, insert in I
 
 
 class Watch:
-    """Notes the time, the memory and the file at the end of each slice."""
+    """Notes the time, wall and processor's, the memory and the file at the end of each slice."""
 
     def __init__(self, slice_workflows: int, file: Path) -> None:
         self._each = slice_workflows
         self._file = file
         self._ended = 0
         self._since = time.perf_counter()
+        self._cpu_since = time.process_time()
         self.numbers: dict[str, float] = {}
 
     def landed(self) -> None:
@@ -34,13 +35,14 @@ class Watch:
         self._ended += 1
         if self._ended % self._each:
             return
-        now = time.perf_counter()
+        now, cpu = time.perf_counter(), time.process_time()
         place = self._ended // self._each
         self.numbers[f"slice_{place:02}"] = self._each / (now - self._since)
         if place in (1, SLICES):
+            self.numbers[f"cpu_{place:02}"] = (cpu - self._cpu_since) * 1e6 / self._each
             self.numbers[f"memory_{place:02}"] = resident_mib()
             self.numbers[f"file_{place:02}"] = size_mib(self._file)
-        self._since = now
+        self._since, self._cpu_since = now, cpu
 
 
 def resident_mib() -> float:
