@@ -1,8 +1,13 @@
 """Where the real servers are: in the environment, or in what `python -m tools.services start` has written."""
 
 import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
 from tools.services import addresses
@@ -28,6 +33,16 @@ def needs_pooler() -> list[pytest.MarkDecorator]:
     here = pooler() is not None or _in_ci()
     how = "no pgbouncer to put in front of PostgreSQL: `make services ONLY=postgres` as root, or install it yourself"
     return [*needs("postgres"), pytest.mark.skipif(not here, reason=how)]
+
+
+@contextmanager
+def own_database() -> Iterator[str]:
+    """The URL of a new database on the PostgreSQL server, dropped afterwards."""
+    server, name = url_of("postgres") or "", f"minuet_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 def _in_ci() -> bool:

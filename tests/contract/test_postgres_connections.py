@@ -2,13 +2,12 @@
 
 import asyncio
 import uuid
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from minuet import App, Event, Service, Transaction
-from tests.contract.servers import needs, url_of
+from tests.contract.servers import needs, own_database
 
 pytestmark = needs("postgres")
 
@@ -16,11 +15,8 @@ pytestmark = needs("postgres")
 @pytest.fixture
 def url():
     """A database of the test's own on the server."""
-    server, name = url_of("postgres") or "", f"minuet_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield urlsplit(server)._replace(path=f"/{name}").geturl()
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with own_database() as url:
+        yield url
 
 
 class Asked(Event, version=1, key="who"):

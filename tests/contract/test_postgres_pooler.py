@@ -12,7 +12,7 @@ import pytest
 from minuet import App, Event, Service
 from minuet.errors import StoreUnavailable
 from tests.contract.pooler import pooler
-from tests.contract.servers import needs_pooler, url_of
+from tests.contract.servers import needs_pooler, own_database
 
 pytestmark = needs_pooler()
 LIMIT_SECONDS = 15
@@ -23,11 +23,8 @@ WHERE locktype = 'advisory' AND datname = current_database()"""
 @pytest.fixture
 def url():
     """A database of the test's own on the server."""
-    server, name = url_of("postgres") or "", f"minuet_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield urlsplit(server)._replace(path=f"/{name}").geturl()
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with own_database() as url:
+        yield url
 
 
 class Asked(Event, version=1, key="who"):

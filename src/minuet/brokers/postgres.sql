@@ -82,15 +82,6 @@ SELECT EXISTS (
     )
 );
 
--- name: pending_before
--- The same, of what this very transaction could read.
-SELECT 1 FROM minuet_positions p CROSS JOIN LATERAL unnest(p.topics) AS t (topic)
-WHERE p.consumer = $1::text AND EXISTS (
-    SELECT 1 FROM minuet_log l
-    WHERE l.topic = t.topic AND l.xid >= pg_snapshot_xmin(pg_current_snapshot()) AND l.xid < pg_current_xact_id()
-      AND (l.xid, l.seq) > (p.xid, p.seq)
-);
-
 -- name: claims
 SELECT seq, key, owner FROM minuet_claims WHERE consumer = $1::text ORDER BY xid, seq;
 

@@ -158,20 +158,7 @@ class PostgresJoinedSubscription:
         if self._uncertain or not self._ahead:
             self._unseen = self._offered = False
             asked = self._ask(_line(unit))
-        return self._taking(unit, limit, locked, asked)
-
-    async def _taking(
-        self,
-        unit: Unit,
-        limit: int,
-        locked: asyncio.Future[PGresult],
-        asked: tuple[asyncio.Future[PGresult], asyncio.Future[PGresult]] | None,
-    ) -> Sequence[Delivery]:
-        try:
-            return await self._take(unit, limit, locked, asked)
-        except BaseException:
-            self._unseen = True  # what was asked was not heard
-            raise
+        return self._take(unit, limit, locked, asked)
 
     async def _take(
         self,
@@ -181,19 +168,20 @@ class PostgresJoinedSubscription:
         asked: tuple[asyncio.Future[PGresult], asyncio.Future[PGresult]] | None,
     ) -> Sequence[Delivery]:
         line = _line(unit)
-        found = line.decoded(await locked)
-        if not found:
-            raise never_provisioned(self._group, self._database.place.shown)
-        position: Place = (found[0][0], found[0][1])
-        if asked is None and position != self._position:
-            self._unseen = self._offered = False
-            asked = self._ask(line)
-        if asked is not None:
-            rows, self._waits = await self._read(line, *asked)
-            self._position = position
-            self._extend(rows)
-            # What was published since this transaction began may be younger than it, and is not read in it.
-            self._unseen = self._unseen or self._waits
+        try:
+            position = self._place_in(line.decoded(await locked))
+            if asked is None and position != self._position:
+                self._unseen = self._offered = False
+                asked = self._ask(line)
+            if asked is not None:
+                rows, self._waits = await self._read(line, *asked)
+                self._position = position
+                self._extend(rows)
+                # What was published since this transaction began may be younger than it, and is not read in it.
+                self._unseen = self._unseen or self._waits
+        except BaseException:
+            self._unseen = True  # what was asked was not heard
+            raise
         taken, self._ahead = self._ahead[:limit], self._ahead[limit:]
         if not taken:
             return ()
@@ -202,6 +190,11 @@ class PostgresJoinedSubscription:
         self._position = taken[-1][0]
         line.post(SQL["move"], self._group.name, str(self._position[0]), self._position[1])
         return [delivery for _, delivery in taken]
+
+    def _place_in(self, found: Sequence[Row]) -> Place:
+        if not found:
+            raise never_provisioned(self._group, self._database.place.shown)
+        return (found[0][0], found[0][1])
 
     def _committed(self) -> None:
         self._uncertain = False

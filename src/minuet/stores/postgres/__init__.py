@@ -128,12 +128,14 @@ class PostgresStore:
         return await self.database.perform(SQL["outbox_free"], texts(dead)) if dead else 0
 
     async def paid(self, owed: Sequence[Owed]) -> None:
-        await self.database.read(
+        await self.database.perform(
             SQL["outbox_paid"], numbers([row.id for row in owed]), texts(row.claim for row in owed)
         )
 
     async def unclaim(self, owed: Sequence[Owed]) -> None:
-        await self.database.read(SQL["outbox_unclaim"], numbers([row.id for row in owed]), texts(r.claim for r in owed))
+        await self.database.perform(
+            SQL["outbox_unclaim"], numbers([row.id for row in owed]), texts(r.claim for r in owed)
+        )
 
     async def list_dead_letters(self, which: DeadLetterFilter, limit: int = 1000) -> list[DeadLetter]:
         rows = await self.database.read(SQL["dead_letters"], *_letters(which), limit)
