@@ -1,7 +1,11 @@
-"""A transaction that somebody leaves open holds the log back: it is told who that is, and nothing is passed over."""
+"""A transaction that somebody leaves open holds the log back: it is told who that is, and nothing is passed over. One
+that is open in another database holds nobody.
+"""
 
 import asyncio
+import uuid
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -10,9 +14,8 @@ from minuet import App, Event, Service, Transaction
 from minuet.errors import StandsStill
 from minuet.ports.observer import Point
 from minuet.testing.signals import Signals
-from tests.acceptance.own_servers import own_server
-from tests.acceptance.postgres_pairs import POSTGRES, PostgresPair, postgres_pair
-from tests.contract.servers import needs
+from tests.acceptance.postgres_pairs import POSTGRES, POSTGRES_SEPARATE, PostgresPair, beside, command, postgres_pair
+from tests.contract.servers import needs, url_of
 
 pytestmark = [*needs("postgres"), pytest.mark.slow]
 
@@ -39,9 +42,10 @@ def asking() -> Service:
 
 @pytest.fixture
 def where() -> Iterator[PostgresPair]:
-    """A database on a server where nobody else has transactions."""
-    with own_server() as server:
-        yield postgres_pair(POSTGRES, server.urls()["postgres"])
+    """A database of the test's own."""
+    made = postgres_pair(POSTGRES)
+    yield made
+    made.dropped()
 
 
 async def test_a_transaction_left_open_is_named_and_passes_nothing_over(where: PostgresPair) -> None:
@@ -73,3 +77,36 @@ async def test_a_transaction_left_open_is_named_and_passes_nothing_over(where: P
         async with asyncio.timeout(30):
             await app.settled()
     assert sorted(where.look("SELECT who FROM asked")) == [("forgotten",), ("meanwhile",)]
+
+
+@pytest.fixture(params=[POSTGRES, POSTGRES_SEPARATE])
+def plain(request: pytest.FixtureRequest) -> Iterator[PostgresPair]:
+    """Databases of a user who sees nothing of others' sessions but that they are there."""
+    made, user = postgres_pair(request.param), f"plain_{uuid.uuid4().hex[:12]}"
+    command(made.store, f"CREATE ROLE {user} LOGIN PASSWORD 'pw'")
+    for url in set(made):
+        command(url, f"GRANT ALL ON SCHEMA public TO {user}")
+    yield PostgresPair(*(as_user(url, user) for url in made))
+    made.dropped()
+    command(beside(made.store), f"DROP ROLE {user}")
+
+
+def as_user(url: str, user: str) -> str:
+    """The same database, for this user."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{user}:pw@{parts.hostname}:{parts.port}").geturl()
+
+
+async def test_a_transaction_of_another_database_holds_nobody(plain: PostgresPair) -> None:
+    """A job next door has written and is not done: what is published here is handled meanwhile."""
+    service, signals = asking(), Signals({Point.COMMITTED})
+    async with (
+        await psycopg.AsyncConnection.connect(beside(url_of("postgres") or "")) as neighbour,
+        App([service], **plain.urls(), observers=[signals]).running() as app,
+    ):
+        await neighbour.execute("SELECT pg_current_xact_id()")
+        for who in ("first", "second"):
+            await service.emit(Asked(who=who))
+            async with asyncio.timeout(30):
+                await app.settled()
+    assert plain.look("SELECT who FROM asked ORDER BY who") == [("first",), ("second",)]

@@ -52,7 +52,7 @@ def test_a_transaction_that_holds_the_log_back_is_named(url, monkeypatch):
         while "(night job, " not in held.found and time.monotonic() < end:  # others on this server, until they end
             held = look(url)["postgres.horizon"]
     assert held.well is False
-    assert f"(night job, process {pid}, " in held.found
+    assert f"(night job, process {pid}) " in held.found
     assert "what was published since it began is read only once it ends" in held.found
     assert f"SELECT pg_terminate_backend({pid})" in held.advice
 

@@ -51,34 +51,43 @@ SELECT xid::text::bigint, seq FROM minuet_positions WHERE consumer = $1::text FO
 -- name: move
 UPDATE minuet_positions SET xid = $2::text::xid8, seq = $3::bigint WHERE consumer = $1::text;
 
+-- How far may be read, for the three that follow: below the oldest transaction that runs and could publish here. $1 are
+-- those that run in other databases.
+-- name: horizon
+WITH horizon AS MATERIALIZED (
+    SELECT least(pg_current_xact_id_if_assigned(), pg_snapshot_xmax(pg_current_snapshot()), (
+        SELECT running FROM pg_snapshot_xip(pg_current_snapshot()) AS running
+        WHERE running <> ALL($1::text::xid8[]) ORDER BY running LIMIT 1
+    )) AS xid
+)
+
 -- name: read
 SELECT l.topic, l.key, l.id, l.source, l.type, l.time, l.correlationid, l.causationid, l.traceparent, l.headers,
     l.body, l.octets, l.seq, l.xid::text::bigint, p.xid::text::bigint, p.seq
 FROM minuet_positions p CROSS JOIN LATERAL unnest(p.topics) AS t (topic) CROSS JOIN LATERAL (
     SELECT * FROM minuet_log
-    WHERE topic = t.topic AND (xid, seq) > (p.xid, p.seq) AND xid < pg_snapshot_xmin(pg_current_snapshot())
-    ORDER BY xid, seq LIMIT $2::bigint
+    WHERE topic = t.topic AND (xid, seq) > (p.xid, p.seq) AND xid < (SELECT xid FROM horizon)
+    ORDER BY xid, seq LIMIT $3::bigint
 ) l
-WHERE p.consumer = $1::text ORDER BY l.xid, l.seq LIMIT $2::bigint;
+WHERE p.consumer = $2::text ORDER BY l.xid, l.seq LIMIT $3::bigint;
 
 -- name: read_after
 SELECT l.topic, l.key, l.id, l.source, l.type, l.time, l.correlationid, l.causationid, l.traceparent, l.headers,
-    l.body, l.octets, l.seq, l.xid::text::bigint, $3::bigint, $4::bigint
-FROM unnest($1::text[]) AS t (topic) CROSS JOIN LATERAL (
+    l.body, l.octets, l.seq, l.xid::text::bigint, $4::bigint, $5::bigint
+FROM unnest($2::text[]) AS t (topic) CROSS JOIN LATERAL (
     SELECT * FROM minuet_log
-    WHERE topic = t.topic AND (xid, seq) > ($3::bigint::text::xid8, $4::bigint)
-      AND xid < pg_snapshot_xmin(pg_current_snapshot())
-    ORDER BY xid, seq LIMIT $2::bigint
+    WHERE topic = t.topic AND (xid, seq) > ($4::bigint::text::xid8, $5::bigint) AND xid < (SELECT xid FROM horizon)
+    ORDER BY xid, seq LIMIT $3::bigint
 ) l
-ORDER BY l.xid, l.seq LIMIT $2::bigint;
+ORDER BY l.xid, l.seq LIMIT $3::bigint;
 
 -- name: pending
 -- Whether something is committed that a transaction before it, which is not over, keeps from being read.
 SELECT EXISTS (
     SELECT 1 FROM minuet_positions p CROSS JOIN LATERAL unnest(p.topics) AS t (topic)
-    WHERE p.consumer = $1::text AND EXISTS (
+    WHERE p.consumer = $2::text AND EXISTS (
         SELECT 1 FROM minuet_log l
-        WHERE l.topic = t.topic AND l.xid >= pg_snapshot_xmin(pg_current_snapshot()) AND (l.xid, l.seq) > (p.xid, p.seq)
+        WHERE l.topic = t.topic AND l.xid >= (SELECT xid FROM horizon) AND (l.xid, l.seq) > (p.xid, p.seq)
     )
 );
 

@@ -122,17 +122,20 @@ class PostgresJoinedSubscription:
                 if rows or not waits:
                     break
                 await asyncio.sleep(pause)
+            if waits and not rows and await self._database.horizon.widened(line):
+                rows, waits = await self._read(line, *self._ask(line))
         self._uncertain, self._waits = False, waits
         if rows:
             self._position = (rows[0][14], rows[0][15])
             self._extend(rows)
         elif waits:
             self._unseen = True
-        self._database.look_soon(pending=waits)
+        self._database.horizon.look_soon(pending=waits)
 
     def _ask(self, line: Line) -> tuple[asyncio.Future[PGresult], asyncio.Future[PGresult]]:
         """Ask what follows the position, and before that whether there is more that cannot be read yet."""
-        return line.send(SQL["pending"], self._group.name), line.send(SQL["read"], self._group.name, READ_AHEAD)
+        name, elsewhere = self._group.name, self._database.horizon.elsewhere
+        return line.send(SQL["pending"], elsewhere, name), line.send(SQL["read"], elsewhere, name, READ_AHEAD)
 
     async def _read(
         self, line: Line, pending: asyncio.Future[PGresult], read: asyncio.Future[PGresult]

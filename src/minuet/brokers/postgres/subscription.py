@@ -95,15 +95,19 @@ class PostgresSubscription:
         self, line: Line, position: tuple[int, int], limit: int, blocked: set[str], room: int
     ) -> list[Delivery]:
         """Claim what nobody has had; what is of a blocked key waits its turn, as much of it as there is `room` for."""
-        name = self._group.name
+        name, horizon = self._group.name, self._database.horizon
         found: list[Delivery] = []
         while len(found) < limit and room > 0:
-            rows = await line.rows(SQL["read_after"], self._topics, limit - len(found), *position)
+            wanted = (self._topics, limit - len(found), *position)
+            rows = await line.rows(SQL["read_after"], horizon.elsewhere, *wanted)
             if not rows:
                 # In this order: what held rows back and ends meanwhile is either seen here or its rows are read.
-                pending = line.send(SQL["pending"], name)
-                rows = await line.rows(SQL["read_after"], self._topics, limit - len(found), *position)
-                self._database.look_soon(pending=line.decoded(await pending)[0][0])
+                asked = line.send(SQL["pending"], horizon.elsewhere, name)
+                rows = await line.rows(SQL["read_after"], horizon.elsewhere, *wanted)
+                [(pending,)] = line.decoded(await asked)
+                if pending and not rows and await horizon.widened(line):
+                    continue
+                horizon.look_soon(pending=pending)
             if not rows:
                 break
             # A key as its row has it: the claims' keys are compared in that form.

@@ -20,6 +20,7 @@ from psycopg.conninfo import make_conninfo
 from minuet.databases.listeners import Listeners
 from minuet.databases.migrations import Step, due
 from minuet.databases.postgres.guarded import GuardedConnection
+from minuet.databases.postgres.horizon import Horizon
 from minuet.databases.postgres.pipelining import Line, Row
 from minuet.databases.postgres.place import PostgresPlace, limits
 from minuet.databases.postgres.pooling import refuse_shared_sessions
@@ -35,8 +36,6 @@ LONGEST_PAUSE_SECONDS = 0.5
 """How long a process that lost its listening connection waits between two attempts to make it anew, at most."""
 SWEEP_SECONDS = 5.0
 """How often a process looks although nobody told it to: a safety net of index look-ups under the notifications."""
-FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.001, 0.25
-"""How soon to look again at what waits for a transaction before it, at first and in the end."""
 LOCKS = 0x6D696E76
 """The class of those that let one process at a time change the schema or trim."""
 CHANNEL = "minuet"
@@ -65,8 +64,7 @@ class PostgresDatabase:
         """How many rows each statement of a service has changed whenever it was performed; -1 when that varies."""
         self.under_way = 0
         """How many of this process's transactions with a store's tables are open."""
-        self._looking: asyncio.TimerHandle | None = None
-        self._patience = FIRST_LOOK_SECONDS
+        self.horizon = Horizon(self.listeners.tell)
 
     def __repr__(self) -> str:
         return f"<PostgresDatabase {self.place.shown}, {'open' if self._opened else 'closed'}>"
@@ -99,9 +97,7 @@ class PostgresDatabase:
             if self._opened:
                 return
             self.listeners.clear()
-            if self._looking is not None:
-                self._looking.cancel()
-                self._looking = None
+            self.horizon.close()
             if self._listening is not None:
                 self._listening.cancel()
                 await asyncio.gather(self._listening, return_exceptions=True)
@@ -283,21 +279,6 @@ class PostgresDatabase:
     def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Call this whenever another process may have committed. Returns how to end that."""
         return self.listeners.add(wake)
-
-    def look_soon(self, *, pending: bool) -> None:
-        """Let everybody here look again in a moment: something is committed and a transaction before it is not over.
-
-        Nobody tells when that ends. The longer it takes, the later the next look.
-        """
-        if not pending:
-            self._patience = FIRST_LOOK_SECONDS
-        elif self._looking is None:
-            self._looking = asyncio.get_running_loop().call_later(self._patience, self._look)
-            self._patience = min(self._patience * 1.5, LAST_LOOK_SECONDS)
-
-    def _look(self) -> None:
-        self._looking = None
-        self.listeners.tell()
 
     async def _listen(self) -> psycopg.AsyncConnection[Any]:
         connection = await self.connect()

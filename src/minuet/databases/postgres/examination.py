@@ -9,16 +9,18 @@ LONG_SECONDS = 5.0
 """How long a transaction may be open before it is said that it holds the log back."""
 
 _OLDEST = """
-SELECT pid, coalesce(usename, ''), coalesce(application_name, ''), coalesce(datname, ''),
+SELECT pid, coalesce(usename, ''), coalesce(application_name, ''),
     extract(epoch FROM clock_timestamp() - xact_start)::float8
-FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY backend_xid::text::bigint LIMIT 1"""
+FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND datname = current_database() ORDER BY backend_xid::text::bigint LIMIT 1"""
 _SEES_ALL = "SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')"
 _CONNECTIONS = """
 SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
     sum(numbackends)::int FROM pg_stat_database"""
 NEARLY_ALL = 0.9
 """Which part of the server's connections may be in use before it is said."""
-_PREPARED = "SELECT gid, extract(epoch FROM clock_timestamp() - prepared)::float8 FROM pg_prepared_xacts"
+_PREPARED = """
+SELECT gid, extract(epoch FROM clock_timestamp() - prepared)::float8 FROM pg_prepared_xacts
+WHERE database = current_database()"""
 
 
 async def examine(database: PostgresDatabase) -> list[Examined]:
@@ -66,9 +68,9 @@ async def _horizon(database: PostgresDatabase) -> Examined:
     for gid, seconds in await database.read(_PREPARED):
         if seconds > LONG_SECONDS:
             return _held(f"the prepared transaction {gid!r}", seconds, f"ROLLBACK PREPARED '{gid}' or commit it.")
-    for pid, user, program, place, seconds in await database.read(_OLDEST):
+    for pid, user, program, seconds in await database.read(_OLDEST):
         if seconds is not None and seconds > LONG_SECONDS:
-            who = f"a transaction of {user or 'somebody'} ({program or 'no program name'}, process {pid}, in {place})"
+            who = f"a transaction of {user or 'somebody'} ({program or 'no program name'}, process {pid})"
             return _held(who, seconds, f"End that transaction, or SELECT pg_terminate_backend({pid}).")
     [(sees_all,)] = await database.read(_SEES_ALL)
     if not sees_all:
