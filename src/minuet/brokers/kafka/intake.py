@@ -17,7 +17,7 @@ from minuet.ports.broker import Delivery
 
 Where = tuple[str, int]
 """A partition: Kafka's name of its topic, and its number."""
-MOST_WAITING, MOST_WAITING_BYTES = 2048, 32 * 1024 * 1024
+MOST_WAITING, MOST_WAITING_BYTES = 2048, 16 * 1024 * 1024
 """How much is kept for who receives, give or take what the library hands over at a time."""
 MOST_SPAN = MOST_BITS - 4 * MOST_WAITING
 """How far a partition is read beyond what is not acknowledged: so far that all of it can be written down."""
