@@ -113,6 +113,17 @@ class TransactionLost(StoreUnavailable):
     """
 
 
+class OutOfStep(TransactionLost):
+    """A statement of a reaction was answered before it was performed, and not with what then was; the turns that shared
+    its transaction are done again, each by itself, and none has failed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A statement that was answered ahead did not do what it has always done. Its turn is done again by itself."
+        )
+
+
 class CommitRefused(TransactionLost):
     """A constraint that is checked at the commit refused it, and with it everything that shared it."""
 

@@ -230,8 +230,11 @@ class JoinedSubscription(Protocol):
 class JoinedBroker(Protocol):
     """A broker whose taking and publishing belong to a store's transaction."""
 
-    async def publish(self, unit: Emission, messages: Sequence[Message]) -> int:
-        """Publish when `unit` commits. Returns how many were absorbed as duplicates."""
+    answers_late: ClassVar[bool]
+    """Whether `publish` has asked all once it is called, so that its answer may be awaited after the commit."""
+
+    def publish(self, unit: Emission, messages: Sequence[Message]) -> Awaitable[int]:
+        """Publish when `unit` commits. Awaited, it says how many were absorbed as duplicates."""
         ...
 
     def subscribe(self, group: Group, wake: Callable[[], None]) -> JoinedSubscription:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from functools import cached_property
 
 from minuet.contracts.attributes import check_length, check_text
@@ -19,7 +20,7 @@ from minuet.errors import (
 )
 from minuet.ports.broker import Message
 from minuet.ports.clock import Clock, Ids
-from minuet.ports.store import Store
+from minuet.ports.store import ABSORBED, Store
 from minuet.runtime.outlets import Outlet
 from minuet.runtime.reactor import within
 from minuet.runtime.writing import MessageWriter
@@ -174,10 +175,19 @@ class AppEmitter:
         emitted = defaultdict[str, list[Message]](list)
         for service, message, _ in batch:
             emitted[service].append(message)
+        late = dict[str, Awaitable[int]]()
         async with self._store.transaction() as unit:
             for service, messages in emitted.items():
-                if absorbed := await self._outlet.put(unit, messages):
-                    await unit.counters.add(service, "duplicates_absorbed", absorbed)
+                absorbing = self._outlet.put(unit, messages)
+                if self._outlet.answers_late:
+                    late[service] = absorbing
+                elif absorbed := await absorbing:
+                    await unit.counters.add(service, ABSORBED, absorbed)
+        for service, absorbing in late.items():
+            if absorbed := await absorbing:
+                with contextlib.suppress(Exception):  # what was emitted is, and a count is no reason to say otherwise
+                    async with self._store.transaction() as unit:
+                        await unit.counters.add(service, ABSORBED, absorbed)
 
 
 def _in_doubt(error: BaseException, service: str, message: Message) -> BaseException:

@@ -9,7 +9,7 @@ from minuet.errors import MinuetError, Rejected
 from minuet.ports.broker import Delivery, JoinedSubscription
 from minuet.ports.clock import Clock
 from minuet.ports.observer import Point, Turn
-from minuet.ports.store import Unit
+from minuet.ports.store import ABSORBED, Unit
 from minuet.runtime.observing import Observers
 from minuet.runtime.reactor import Reactor
 from minuet.runtime.reading import envelope_of
@@ -101,7 +101,7 @@ class Known:
                     )
                 )  # fmt: skip
         if duplicates:
-            await unit.counters.add(self._reactor.service, "duplicates_absorbed", len(duplicates))
+            await unit.counters.add(self._reactor.service, ABSORBED, len(duplicates))
             if Point.DUPLICATE in self._observers.points:
                 self._observers.at(Point.DUPLICATE, duplicates)
         return fresh

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from minuet.ports.broker import JoinedBroker, Message
@@ -14,11 +14,14 @@ from minuet.runtime.relay import Relay
 class Outlet(Protocol):
     """Takes what was emitted, as part of the transaction that records it."""
 
-    async def put(self, unit: Unit, messages: Sequence[Message]) -> int:
-        """Emit these when `unit` commits. Returns how many the log already held."""
+    answers_late: bool
+    """Whether `put` has asked all once it is called, so that its answer may be awaited after the commit."""
+
+    def put(self, unit: Unit, messages: Sequence[Message]) -> Awaitable[int]:
+        """Emit these when `unit` commits. Awaited, it says how many the log already held."""
         ...
 
-    async def put_in_own(self, unit: Emission, messages: Sequence[Message]) -> int:
+    def put_in_own(self, unit: Emission, messages: Sequence[Message]) -> Awaitable[int]:
         """The same in a user's own transaction, of whose commit nobody here is told."""
         ...
 
@@ -27,6 +30,7 @@ class JoinedOutlet:
     """Into a log in the store's own database."""
 
     def __init__(self, broker: JoinedBroker) -> None:
+        self.answers_late = broker.answers_late
         self.put = broker.publish
         self.put_in_own = broker.publish
 
@@ -35,6 +39,8 @@ class OutboxOutlet:
     """Into the outbox. With the commit, the relay of this process has what it may publish without a claim, and is woken
     for the rest.
     """
+
+    answers_late = False
 
     def __init__(self, clock: Clock, relay: Relay | None = None) -> None:
         self._clock = clock

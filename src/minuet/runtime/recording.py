@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections import defaultdict
+from collections.abc import Awaitable
 from types import TracebackType
 
 import msgspec
@@ -14,7 +15,7 @@ from minuet.core.verdict import GiveUp, Reason, judge
 from minuet.errors import Rejected
 from minuet.ports.broker import Attributes, Delivery, Message
 from minuet.ports.observer import Outcome, Point, Turn
-from minuet.ports.store import Attempt, DeadLetter, Parked, Unit
+from minuet.ports.store import ABSORBED, Attempt, DeadLetter, Parked, Store, Unit
 from minuet.runtime.reactor import Reactor
 from minuet.runtime.reading import Arrival, envelope_of
 from minuet.runtime.surroundings import Surroundings
@@ -53,6 +54,8 @@ class Recorder:
         self.parked = False
         """Whether something was parked or fell due again."""
         self._messages: list[Message] = []
+        self._absorbing: Awaitable[int] | None = None
+        """Says, after the commit, how many of what was emitted the log already held."""
         self._turns: list[Turn] = []
         """What observers of the commit are told; kept only when there are any."""
         self._sees_decided = Point.DECIDED in observers.points
@@ -140,16 +143,29 @@ class Recorder:
             await self._unit.parking.settle(self._settled, "handled", self._clock.now())
             self._settled = []
 
-    async def finish(self) -> None:
-        """Write what is written once a transaction: what is handled, the emitted events and the counts."""
+    async def finish(self, *, waits: bool = True) -> None:
+        """Write what is written once a transaction: what is handled, the emitted events and the counts. Unless it
+        `waits`, what the log already held is counted by `count_late`.
+        """
         await self.settle()
-        if self._messages and (absorbed := await self._outlet.put(self._unit, self._messages)):
-            self._counts["duplicates_absorbed"] += absorbed
+        if self._messages:
+            absorbing = self._outlet.put(self._unit, self._messages)
+            if waits or not self._outlet.answers_late:
+                self._counts[ABSORBED] += await absorbing
+            else:
+                self._absorbing = absorbing
         for name, number in self._counts.items():
-            await self._unit.counters.add(self._reactor.service, name, number)
+            if number:
+                await self._unit.counters.add(self._reactor.service, name, number)
         if self._sees_recorded:
             for turn in self._turns:
                 self._observers.at(Point.RECORDED, (turn,))
+
+    async def count_late(self, store: Store) -> None:
+        """Count, once the transaction is durable, what could not be counted in it without waiting."""
+        if self._absorbing is not None and (absorbed := await self._absorbing):
+            async with store.transaction() as unit:
+                await unit.counters.add(self._reactor.service, ABSORBED, absorbed)
 
     def committed(self) -> None:
         """The transaction is durable."""

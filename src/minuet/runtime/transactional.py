@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Coroutine, Sequence
 from typing import TypeVar
 
-from minuet.errors import CommitRefused, MinuetError, TransactionLost
+from minuet.errors import CommitRefused, OutOfStep, TransactionLost
 from minuet.ports.broker import Delivery, Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
@@ -27,7 +27,6 @@ B = TypeVar("B")
 MOST_CLAIMED = 16
 """How many deliveries a careful round claims. Should the process die with them, each is claimed by itself from then on.
 """
-AHEAD = "A statement that was answered ahead did not do what it has always done. Its turn is done again by itself."
 Subject = tuple[type, int]
 """The same for the same delivery, however often it is taken."""
 
@@ -70,8 +69,12 @@ class TransactionalLane(Lane):
         except CommitRefused as refused:
             self._suspicion.refused([_which(subject) for subject in subjects], refused)
             raise
+        except OutOfStep:
+            self._mark.wrong()
+            raise
         self._suspicion.committed()
         recorder.committed()
+        await recorder.count_late(self.store)
 
     async def _round_together(self, subjects: list[Delivery | Parked]) -> Recorder:
         """A round in one transaction; what meets the reaction in it is added to `subjects`."""
@@ -101,25 +104,25 @@ class TransactionalLane(Lane):
             await self._finish(unit, recorder, ahead=ahead)
             self.may_be_parked = self.may_be_parked or busy or recorder.parked
             self._size.lasted(now() - began)
+        if ahead:
+            self._mark.right()
         return recorder
 
     async def _finish(self, unit: Unit, recorder: Recorder, *, ahead: bool) -> None:
-        """Write what is written once a round; with turns that ran `ahead`, only now it is known whether all was right.
+        """Write what is written once a round. With turns that ran `ahead`, only now it is known whether all was right,
+        or by the commit.
 
-        Raises TransactionLost when it was not: the round is done again, each turn by itself.
+        Raises OutOfStep when it was not: the round is done again, each turn by itself.
         """
+        proven = ahead and unit.commit_proves
         try:
-            await recorder.finish()
+            await recorder.finish(waits=not proven)
         except Exception:
             if ahead and not await unit.caught_up():
-                self._mark.wrong()
-                raise TransactionLost(AHEAD) from None
+                raise OutOfStep from None
             raise
-        if ahead:
-            if not await unit.caught_up():
-                self._mark.wrong()
-                raise TransactionLost(AHEAD)
-            self._mark.right()
+        if ahead and not proven and not await unit.caught_up():
+            raise OutOfStep
 
     async def _round_carefully(self) -> None:
         """Claim a few deliveries durably, then run them in a transaction: an attempt that kills the process counts."""
@@ -296,7 +299,7 @@ class TransactionalLane(Lane):
             await (_kept_ahead(unit) if ahead else unit.keep())
         except BaseException as error:  # whatever the user's code raises
             cause = failure(error, stopping=self.stopping)
-            misled = ahead and (isinstance(cause, _Misled) or not await unit.caught_up())
+            misled = ahead and (isinstance(cause, OutOfStep) or not await unit.caught_up())
             try:
                 await unit.undo()
             except TransactionLost as gone:
@@ -324,16 +327,12 @@ class TransactionalLane(Lane):
             self.observe_each(Point.BEHIND, deliveries)
 
 
-class _Misled(MinuetError):
-    """A reaction was answered ahead, and not with what then was."""
-
-
 async def _kept_ahead(unit: Unit) -> None:
     """Keep a turn that ran ahead, now if it cannot be later."""
     if unit.keep_ahead():
         return
     if not await unit.caught_up():
-        raise _Misled(AHEAD)
+        raise OutOfStep
     await unit.keep()
 
 

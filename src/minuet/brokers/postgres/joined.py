@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Protocol, cast
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from minuet.brokers.postgres.log import READ_AHEAD, SQL, Place, append, delivery_of, place_of
 from minuet.databases.postgres import PostgresDatabase
-from minuet.databases.postgres.borrowed import Sending
+from minuet.databases.postgres.borrowed import Changed, Sending
 from minuet.databases.postgres.pipelining import Line, Row
 from minuet.ports.broker import Delivery, Group, Message, never_provisioned
 from minuet.ports.store import Emission, Unit
@@ -39,6 +39,8 @@ def _line(unit: Unit) -> Line:
 class PostgresJoinedBroker:
     """The log as part of a store's transactions on the same database."""
 
+    answers_late: ClassVar[bool] = True
+
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
         self._subscriptions: list[PostgresJoinedSubscription] = []
@@ -48,9 +50,9 @@ class PostgresJoinedBroker:
         self._subscriptions.append(subscription)
         return subscription
 
-    async def publish(self, unit: Emission, messages: Sequence[Message]) -> int:
+    def publish(self, unit: Emission, messages: Sequence[Message]) -> Awaitable[int]:
         if not messages:
-            return 0
+            return _Absorbed(0, None)
         done = append(cast("_Emits", unit).line, messages)
         topics = {message.topic for message in messages}
 
@@ -60,7 +62,21 @@ class PostgresJoinedBroker:
 
         unit.after_commit(committed)
         unit.wake_others()
-        return len(messages) - ((await done).command_tuples or 0)
+        return _Absorbed(len(messages), done)
+
+
+class _Absorbed:
+    """Says how many of so many messages the log had before. Nobody need ask."""
+
+    def __init__(self, count: int, done: Awaitable[Changed] | None) -> None:
+        self._count = count
+        self._done = done
+
+    def __await__(self) -> Generator[Any, None, int]:
+        if self._done is None:
+            return 0
+        changed = yield from self._done.__await__()
+        return self._count - (changed.command_tuples or 0)
 
 
 class PostgresJoinedSubscription:

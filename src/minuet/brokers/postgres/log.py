@@ -14,7 +14,7 @@ from minuet.databases.statements import load
 from minuet.ports.broker import Attributes, Delivery, Group, Headers, Message, refuse_large
 
 SQL = load("minuet.brokers", "postgres.sql")
-SQL |= {name: f"{SQL['horizon']} {SQL[name]}" for name in ("read", "read_after", "pending")}
+SQL.update({name: f"{SQL['horizon']} {SQL[name]}" for name in ("read", "read_after", "pending")})
 LARGEST_BYTES = 1024 * 1024
 """The largest body."""
 READ_AHEAD = 1024

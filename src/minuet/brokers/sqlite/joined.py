@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from minuet.brokers.sqlite.log import LARGEST_BYTES, READ_AHEAD, SQL, append, delivery_of, position_of, row_of
 from minuet.databases.json_columns import text_of
@@ -21,6 +21,8 @@ class _Changes(Protocol):
 
 class SqliteJoinedBroker:
     """The log as part of a store's transactions on the same file."""
+
+    answers_late: ClassVar[bool] = False
 
     def __init__(self, database: Database) -> None:
         self._database = database

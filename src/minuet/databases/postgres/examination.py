@@ -11,7 +11,8 @@ LONG_SECONDS = 5.0
 _OLDEST = """
 SELECT pid, coalesce(usename, ''), coalesce(application_name, ''),
     extract(epoch FROM clock_timestamp() - xact_start)::float8
-FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND datname = current_database() ORDER BY backend_xid::text::bigint LIMIT 1"""
+FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND datname = current_database()
+ORDER BY backend_xid::text::bigint LIMIT 1"""
 _SEES_ALL = "SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')"
 _CONNECTIONS = """
 SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,

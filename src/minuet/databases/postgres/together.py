@@ -9,11 +9,13 @@ SIZES = (64, 16, 4, 1)
 """How many rows go together: few sizes, because each is a statement that the server prepares."""
 MOST_VALUES = 30_000
 """PostgreSQL numbers the values of a statement with 16 bits."""
-ELSEWHERE = """
-    SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgtype & 5 = 4 AND NOT tgisinternal
-    UNION ALL SELECT 1 FROM pg_rewrite WHERE ev_class = to_regclass($1) AND ev_type = '3'
+ALIKE = """
+    SELECT 1 / (count(*) = 0)::int FROM (
+        SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgtype & 5 = 4 AND NOT tgisinternal
+        UNION ALL SELECT 1 FROM pg_rewrite WHERE ev_class = to_regclass($1) AND ev_type = '3'
+    ) AS difference
 """
-"""Finds what makes an insert of many rows differ from many inserts: triggers for each statement, and rules."""
+"""Fails where an insert of many rows differs from many inserts: with triggers for each statement, and rules."""
 
 _ITEM = r"\s*(?:\$\d+|-?\d+(?:\.\d+)?|'[^'\\]*'|NULL|TRUE|FALSE|DEFAULT)\s*"
 _INSERT = re.compile(
@@ -44,8 +46,12 @@ class Insert:
         return f"<Insert into {self.table}, {self.values} values>"
 
     def _rows(self, count: int) -> str:
-        """The statement for so many rows, whose values follow each other."""
-        return f"{self._head}{', '.join(f'({self._numbered(n * self.values)})' for n in range(count))}{self._tail}"
+        """The statement for so many rows, whose values follow each other. It fails unless it inserts as many."""
+        rows = ", ".join(f"({self._numbered(n * self.values)})" for n in range(count))
+        return (
+            f"WITH minuet_rows AS ({self._head}{rows}{self._tail} RETURNING 1) "
+            f"SELECT 1 / (count(*) = {count})::int FROM minuet_rows"
+        )
 
     def _numbered(self, offset: int) -> str:
         return _PLACEHOLDER.sub(lambda it: f"${int(it[1]) + offset}" if it[1] else it[0], self._row)

@@ -103,12 +103,12 @@ class PostgresStore:
     ) -> list[Owed]:
         while True:
             if rows := await self._hold_owed(limit, lease_seconds, without):
-                self.database.look_soon(pending=False)
+                self.database.horizon.look_soon(pending=False)
                 return [_owed(row, str(row[9])) for row in sorted(rows)]
             owners = [owner for (owner,) in await self.database.read(SQL["outbox_holders"], texts(sorted(without)))]
             if not await self._free_dead([str(owner) for owner in owners if owner is not None]):
                 if None in owners:  # behind what is held, by this process too: nobody tells when that is published
-                    self.database.look_soon(pending=True)
+                    self.database.horizon.look_soon(pending=True)
                 return []
 
     async def _hold_owed(self, limit: int, lease_seconds: float, without: Collection[str]) -> list[Row]:

@@ -14,7 +14,7 @@ from minuet.databases.postgres.control import Reach
 from minuet.databases.postgres.guarded import allow
 from minuet.databases.postgres.pipelining import Line
 from minuet.databases.postgres.placeholders import bound
-from minuet.databases.postgres.together import ELSEWHERE, Insert, insert_of
+from minuet.databases.postgres.together import ALIKE, Insert, insert_of
 from minuet.errors import StoreUnavailable
 from minuet.ports.transaction import SCALARS, Parameters, over
 
@@ -29,18 +29,20 @@ MOST_ANSWERS = 4096
 class PostgresTransaction:
     """What a reaction is given: SQL on the connection, while its transaction is open."""
 
-    __slots__ = ("_ahead", "_answers", "_held", "_line", "_looked", "_sql")
+    __slots__ = ("_ahead", "_answers", "_held", "_line", "_looked", "_proving", "_sql")
 
     def __init__(self, line: Line, answers: dict[str, int]) -> None:
         self._line: Line | None = line
         self._answers = answers
         self._ahead: list[tuple[str, int, asyncio.Future[PGresult]]] | None = None
         """Statements under way whose answer was given already; None while answers are waited for."""
+        self._proving: list[tuple[str, asyncio.Future[PGresult]]] = []
+        """Of these each fails by itself, and with it the transaction, unless it does what was answered."""
         self._sql = ""
         self._held: tuple[Insert, list[Sequence[object]]] | None = None
         """Rows of an insert, `_sql`, that are held back to go together with more of the same."""
         self._looked = set[str]()
-        """Of which tables it is asked in this transaction whether rows may go together."""
+        """The tables of which it is made sure in this transaction that rows may go together."""
 
     async def execute(self, sql: str, params: Parameters = ()) -> int:
         answer = self._answers.get(sql)
@@ -64,7 +66,6 @@ class PostgresTransaction:
         if self._line is None:
             return False
         if self._held is not None and sql == self._sql:
-            self._look(self._line, self._held[0].table)
             self._held[1].append(bound(sql, params)[1])
             return True
         translated, values = bound(sql, params)
@@ -76,36 +77,34 @@ class PostgresTransaction:
         self._line.held = self._send_held
         return True
 
-    def _look(self, line: Line, table: str) -> None:
-        """Before rows go together: ask, once in a transaction, whether they may. They stay held back meanwhile."""
-        if table in self._looked:
-            return
-        self._looked.add(table)
-        assert self._ahead is not None
-        line.held = None
-        self._ahead.append((self._sql, 0, line.send(ELSEWHERE, table)))
-        line.held = self._send_held
-
     def _send_held(self) -> None:
         if self._held is None:
             return
         (insert, rows), self._held = self._held, None
-        line, ahead, at = self._line, self._ahead, 0
+        line, proving, at = self._line, self._proving, 0
         assert line is not None
-        assert ahead is not None
         line.held = None
         for size in insert.sizes:
             while len(rows) - at >= size:
                 values = [value for row in rows[at : at + size] for value in row]
-                ahead.append((self._sql, size, line.send(insert.rows(size), *values, binary=False)))
+                proving.append((self._sql, line.send(insert.rows(size), *values, binary=False)))
                 at += size
+        if len(rows) > 1 and insert.table not in self._looked:
+            self._looked.add(insert.table)
+            proving.append((self._sql, line.send(ALIKE, insert.table)))
+
+    @property
+    def proves(self) -> bool:
+        """Whether all that was answered before it was performed makes the transaction fail if that was wrong."""
+        return not self._ahead
 
     async def caught_up(self) -> bool:
         """Wait for what was answered already; whether that was right."""
         self._send_held()
         self._looked.clear()
         ahead, self._ahead = self._ahead or [], None
-        right = True
+        await asyncio.gather(*[done for _, done in self._proving], return_exceptions=True)
+        right = not self.misled()
         for sql, answer, done in ahead:
             try:
                 changed = (await done).command_tuples or 0
@@ -116,6 +115,18 @@ class PostgresTransaction:
                     self._answers[sql] = -1
                     right = False
         return right
+
+    def misled(self) -> bool:
+        """Whether a statement that fails by itself has failed, once all were performed. It is not answered ahead any
+        more, unless it failed because the connection is lost.
+        """
+        proving, self._proving = self._proving, []
+        for sql, done in proving:
+            if (error := done.exception()) is not None:
+                if isinstance(error, psycopg.errors.DivisionByZero):
+                    self._answers[sql] = -1
+                return True
+        return False
 
     async def fetch(self, into: type[T], sql: str, params: Parameters = ()) -> list[T]:
         result = await self._perform(sql, params)

@@ -13,7 +13,7 @@ from minuet.databases.json_columns import headers_text
 from minuet.databases.postgres import CHANNEL, ELSEWHERE, Committed, PostgresDatabase
 from minuet.databases.postgres.encoding import given_back, indexed, octets, texts
 from minuet.databases.postgres.pipelining import Line
-from minuet.errors import StoreUnavailable, TransactionLost
+from minuet.errors import CommitRefused, OutOfStep, StoreUnavailable, TransactionLost
 from minuet.ports.broker import Message
 from minuet.ports.store import LEASE_SECONDS, Owed
 from minuet.stores.postgres.letters import PostgresDeadLetters
@@ -107,6 +107,10 @@ class PostgresUnit:
             return False
         self.line.post("RELEASE minuet_turn")
         return True
+
+    @property
+    def commit_proves(self) -> bool:
+        return self.transaction.proves and not self.line.touched
 
     async def settle(self) -> None:
         """Before the commit: what was done outside any turn is to outlast it no more than what was done in one."""
@@ -240,6 +244,12 @@ class PostgresScope:
             await self._database.commit(unit.line, wakes=unit.wakes_others)
         except Committed as found:
             cancelled = found
+        except (psycopg.Error, CommitRefused) as error:
+            cause = error.__cause__ if isinstance(error, CommitRefused) else error
+            lost = isinstance(cause, psycopg.Error) and unit.line.ended_by(cause)
+            if not lost and unit.transaction.misled():
+                raise OutOfStep from None
+            raise
         finally:
             self._database.under_way -= 1
         for callback in unit.callbacks:

@@ -80,6 +80,10 @@ class SqliteUnit:
     def keep_ahead(self) -> bool:
         return False
 
+    @property
+    def commit_proves(self) -> bool:
+        return False
+
     def wake_others(self) -> None:
         self.wakes_neighbours = True
 
