@@ -51,45 +51,56 @@ SELECT xid::text::bigint, seq FROM minuet_positions WHERE consumer = $1::text FO
 -- name: move
 UPDATE minuet_positions SET xid = $2::text::xid8, seq = $3::bigint WHERE consumer = $1::text;
 
--- How far may be read, for the three that follow: below the oldest transaction that runs and could publish here. $1 are
--- those that run in other databases.
+-- What follows a group's position, and whether anything is committed that a transaction before it, which is not over,
+-- keeps from being read: always one row at least, without a number where nothing follows.
+-- name: read
+SELECT l.topic, l.key, l.id, l.source, l.type, l.time, l.correlationid, l.causationid, l.traceparent, l.headers,
+    l.body, l.octets, l.seq, l.xid::text::bigint, p.xid::text::bigint, p.seq, EXISTS (
+        SELECT 1 FROM unnest(p.topics) AS t (topic) WHERE EXISTS (
+            SELECT 1 FROM minuet_log w
+            WHERE w.topic = t.topic AND (w.xid, w.seq) > (p.xid, p.seq) AND w.xid >= pg_snapshot_xmin(pg_current_snapshot())
+        )
+    )
+FROM minuet_positions p LEFT JOIN LATERAL (
+    SELECT m.* FROM unnest(p.topics) AS t (topic) CROSS JOIN LATERAL (
+        SELECT * FROM minuet_log
+        WHERE topic = t.topic AND (xid, seq) > (p.xid, p.seq) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+        ORDER BY xid, seq LIMIT $2::bigint
+    ) m
+    ORDER BY m.xid, m.seq LIMIT $2::bigint
+) l ON true
+WHERE p.consumer = $1::text ORDER BY l.xid, l.seq;
+
+-- name: read_after
+SELECT l.topic, l.key, l.id, l.source, l.type, l.time, l.correlationid, l.causationid, l.traceparent, l.headers,
+    l.body, l.octets, l.seq, l.xid::text::bigint
+FROM unnest($1::text[]) AS t (topic) CROSS JOIN LATERAL (
+    SELECT * FROM minuet_log
+    WHERE topic = t.topic AND (xid, seq) > ($3::bigint::text::xid8, $4::bigint)
+      AND xid < pg_snapshot_xmin(pg_current_snapshot())
+    ORDER BY xid, seq LIMIT $2::bigint
+) l
+ORDER BY l.xid, l.seq LIMIT $2::bigint;
+
+-- The same as the end of `read`, by itself.
+-- name: pending
+SELECT EXISTS (
+    SELECT 1 FROM minuet_positions p CROSS JOIN LATERAL unnest(p.topics) AS t (topic)
+    WHERE p.consumer = $1::text AND EXISTS (
+        SELECT 1 FROM minuet_log w
+        WHERE w.topic = t.topic AND (w.xid, w.seq) > (p.xid, p.seq) AND w.xid >= pg_snapshot_xmin(pg_current_snapshot())
+    )
+);
+
+-- How far the three above read while some run in other databases, whose ids $elsewhere are: below the oldest
+-- transaction that runs and could publish here.
 -- name: horizon
 WITH horizon AS MATERIALIZED (
     SELECT least(pg_current_xact_id_if_assigned(), pg_snapshot_xmax(pg_current_snapshot()), (
         SELECT running FROM pg_snapshot_xip(pg_current_snapshot()) AS running
-        WHERE running <> ALL($1::text::xid8[]) ORDER BY running LIMIT 1
+        WHERE running <> ALL($elsewhere::text::xid8[]) ORDER BY running LIMIT 1
     )) AS xid
 )
-
--- name: read
-SELECT l.topic, l.key, l.id, l.source, l.type, l.time, l.correlationid, l.causationid, l.traceparent, l.headers,
-    l.body, l.octets, l.seq, l.xid::text::bigint, p.xid::text::bigint, p.seq
-FROM minuet_positions p CROSS JOIN LATERAL unnest(p.topics) AS t (topic) CROSS JOIN LATERAL (
-    SELECT * FROM minuet_log
-    WHERE topic = t.topic AND (xid, seq) > (p.xid, p.seq) AND xid < (SELECT xid FROM horizon)
-    ORDER BY xid, seq LIMIT $3::bigint
-) l
-WHERE p.consumer = $2::text ORDER BY l.xid, l.seq LIMIT $3::bigint;
-
--- name: read_after
-SELECT l.topic, l.key, l.id, l.source, l.type, l.time, l.correlationid, l.causationid, l.traceparent, l.headers,
-    l.body, l.octets, l.seq, l.xid::text::bigint, $4::bigint, $5::bigint
-FROM unnest($2::text[]) AS t (topic) CROSS JOIN LATERAL (
-    SELECT * FROM minuet_log
-    WHERE topic = t.topic AND (xid, seq) > ($4::bigint::text::xid8, $5::bigint) AND xid < (SELECT xid FROM horizon)
-    ORDER BY xid, seq LIMIT $3::bigint
-) l
-ORDER BY l.xid, l.seq LIMIT $3::bigint;
-
--- name: pending
--- Whether something is committed that a transaction before it, which is not over, keeps from being read.
-SELECT EXISTS (
-    SELECT 1 FROM minuet_positions p CROSS JOIN LATERAL unnest(p.topics) AS t (topic)
-    WHERE p.consumer = $2::text AND EXISTS (
-        SELECT 1 FROM minuet_log l
-        WHERE l.topic = t.topic AND l.xid >= (SELECT xid FROM horizon) AND (l.xid, l.seq) > (p.xid, p.seq)
-    )
-);
 
 -- name: claims
 SELECT seq, key, owner FROM minuet_claims WHERE consumer = $1::text ORDER BY xid, seq;

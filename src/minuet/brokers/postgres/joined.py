@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
-from minuet.brokers.postgres.log import READ_AHEAD, SQL, Place, append, delivery_of, place_of
+from minuet.brokers.postgres.log import READ_AHEAD, SQL, Place, append, delivery_of, place_of, reading
 from minuet.databases.postgres import PostgresDatabase
 from minuet.databases.postgres.borrowed import Changed, Sending
 from minuet.databases.postgres.pipelining import Line, Row
@@ -134,12 +134,12 @@ class PostgresJoinedSubscription:
         rows, waits = list[Row](), False
         async with self._database.line() as line:
             for pause in PAUSES:
-                rows, waits = await self._read(line, *self._ask(line))
+                rows, waits = await self._read(line, self._ask(line))
                 if rows or not waits:
                     break
                 await asyncio.sleep(pause)
             if waits and not rows and await self._database.horizon.widened(line):
-                rows, waits = await self._read(line, *self._ask(line))
+                rows, waits = await self._read(line, self._ask(line))
         self._uncertain, self._waits = False, waits
         if rows:
             self._position = (rows[0][14], rows[0][15])
@@ -148,17 +148,14 @@ class PostgresJoinedSubscription:
             self._unseen = True
         self._database.horizon.look_soon(pending=waits)
 
-    def _ask(self, line: Line) -> tuple[asyncio.Future[PGresult], asyncio.Future[PGresult]]:
-        """Ask what follows the position, and before that whether there is more that cannot be read yet."""
-        name, elsewhere = self._group.name, self._database.horizon.elsewhere
-        return line.send(SQL["pending"], elsewhere, name), line.send(SQL["read"], elsewhere, name, READ_AHEAD)
+    def _ask(self, line: Line) -> asyncio.Future[PGresult]:
+        """Ask what follows the position, and whether there is more that cannot be read yet."""
+        return line.send(*reading("read", self._database.horizon.elsewhere, self._group.name, READ_AHEAD))
 
-    async def _read(
-        self, line: Line, pending: asyncio.Future[PGresult], read: asyncio.Future[PGresult]
-    ) -> tuple[list[Row], bool]:
-        rows = line.decoded(await read)
-        [(waits,)] = line.decoded(await pending)
-        return rows, bool(waits)
+    async def _read(self, line: Line, asked: asyncio.Future[PGresult]) -> tuple[list[Row], bool]:
+        rows = line.decoded(await asked)
+        waits = bool(rows and rows[0][16])
+        return ([] if rows and rows[0][12] is None else rows), waits
 
     def _extend(self, rows: Sequence[Row]) -> None:
         self._ahead = [(place_of(row), delivery_of(row)) for row in rows]
@@ -184,7 +181,7 @@ class PostgresJoinedSubscription:
         unit: Unit,
         limit: int,
         locked: asyncio.Future[PGresult],
-        asked: tuple[asyncio.Future[PGresult], asyncio.Future[PGresult]] | None,
+        asked: asyncio.Future[PGresult] | None,
     ) -> Sequence[Delivery]:
         line = _line(unit)
         try:
@@ -193,7 +190,7 @@ class PostgresJoinedSubscription:
                 self._unseen = self._offered = False
                 asked = self._ask(line)
             if asked is not None:
-                rows, self._waits = await self._read(line, *asked)
+                rows, self._waits = await self._read(line, asked)
                 self._position = position
                 self._extend(rows)
                 # What was published since this transaction began may be younger than it, and is not read in it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -10,11 +11,12 @@ import msgspec
 from minuet.databases.json_columns import headers_of, headers_text, text_of
 from minuet.databases.postgres.borrowed import Changed, Sending
 from minuet.databases.postgres.encoding import floats, given_back, octets, texts
+from minuet.databases.postgres.horizon import NOBODY
 from minuet.databases.statements import load
 from minuet.ports.broker import Attributes, Delivery, Group, Headers, Message, refuse_large
 
 SQL = load("minuet.brokers", "postgres.sql")
-SQL.update({name: f"{SQL['horizon']} {SQL[name]}" for name in ("read", "read_after", "pending")})
+_OLDEST = "pg_snapshot_xmin(pg_current_snapshot())"
 LARGEST_BYTES = 1024 * 1024
 """The largest body."""
 READ_AHEAD = 1024
@@ -69,6 +71,19 @@ def place_of(row: Sequence[Any]) -> Place:
 def group_of(row: Sequence[Any]) -> Group:
     """The group of a row that begins with its name, service and topics."""
     return Group(row[0], row[1], tuple(given_back(topic) for topic in row[2]))
+
+
+def reading(name: str, elsewhere: str, *values: object) -> tuple[Any, ...]:
+    """One of the statements that read the log, with its values; transactions that run `elsewhere` hold nothing back."""
+    if elsewhere == NOBODY:
+        return (SQL[name], *values)
+    return (_past(name, len(values) + 1), *values, elsewhere)
+
+
+@cache
+def _past(name: str, number: int) -> str:
+    horizon = SQL["horizon"].replace("$elsewhere", f"${number}")
+    return f"{horizon} {SQL[name].replace(_OLDEST, '(SELECT xid FROM horizon)')}"
 
 
 def append(line: Sending, messages: Sequence[Message]) -> Awaitable[Changed]:

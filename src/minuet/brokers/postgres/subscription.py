@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
-from minuet.brokers.postgres.log import READ_AHEAD, SQL, delivery_of, place_of
+from minuet.brokers.postgres.log import READ_AHEAD, SQL, delivery_of, place_of, reading
 from minuet.databases.postgres import Committed, PostgresDatabase
 from minuet.databases.postgres.encoding import given_back, numbers, texts
 from minuet.databases.postgres.pipelining import Line
@@ -99,11 +99,11 @@ class PostgresSubscription:
         found: list[Delivery] = []
         while len(found) < limit and room > 0:
             wanted = (self._topics, limit - len(found), *position)
-            rows = await line.rows(SQL["read_after"], horizon.elsewhere, *wanted)
+            rows = await line.rows(*reading("read_after", horizon.elsewhere, *wanted))
             if not rows:
                 # In this order: what held rows back and ends meanwhile is either seen here or its rows are read.
-                asked = line.send(SQL["pending"], horizon.elsewhere, name)
-                rows = await line.rows(SQL["read_after"], horizon.elsewhere, *wanted)
+                asked = line.send(*reading("pending", horizon.elsewhere, name))
+                rows = await line.rows(*reading("read_after", horizon.elsewhere, *wanted))
                 [(pending,)] = line.decoded(await asked)
                 if pending and not rows and await horizon.widened(line):
                     continue

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.001, 0.25
 """How soon to look again at what waits for a transaction before it, at first and in the end."""
+NOBODY = "{}"
+"""Who runs elsewhere as far as anybody has asked."""
 ELSEWHERE_SECONDS = 0.05
 """How often it is looked up at most who runs elsewhere: the server then goes through all its locks."""
 
@@ -33,8 +35,8 @@ class Horizon:
     """What this process knows of the transactions that keep it from reading on."""
 
     def __init__(self, look: Callable[[], None]) -> None:
-        self.elsewhere = "{}"
-        """Transactions of other databases that run, or did: an array's text, for the statements that read."""
+        self.elsewhere = NOBODY
+        """Transactions of other databases that run, or did, as the text of an array."""
         self._look = look
         self._patience = FIRST_LOOK_SECONDS
         self._looking: asyncio.TimerHandle | None = None
@@ -64,7 +66,7 @@ class Horizon:
             return False
         self._asked = time.monotonic()
         before, [(self.elsewhere,)] = self.elsewhere, await line.rows(_ELSEWHERE)
-        return self.elsewhere not in (before, "{}")
+        return self.elsewhere not in (before, NOBODY)
 
     def close(self) -> None:
         """Look no more."""
