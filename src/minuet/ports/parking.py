@@ -27,14 +27,16 @@ class Parking(Protocol):
         """
         ...
 
-    async def park(
+    def park(
         self,
         deliveries: Sequence[Parked],
         *,
         state: Literal["due", "behind", "running"],
         due_at: float | None = None,
-    ) -> list[int]:
-        """Keep these and return their numbers. `running` ones belong to this process from now on."""
+    ) -> Awaitable[list[int]]:
+        """Keep these. `running` ones belong to this process from now on. Awaited, it says their numbers: with a unit
+        that `answers_ahead` it is asked when called, and may be awaited after the commit.
+        """
         ...
 
     async def due(self, consumer: str, now: float, limit: int, *, run: bool) -> list[Parked]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -15,18 +16,46 @@ from minuet.runtime.lanes import Lane
 from minuet.runtime.reactor import Reactor
 from minuet.runtime.recording import Recorder, parked_from
 
+A = TypeVar("A")
+B = TypeVar("B")
 AGAIN_SECONDS = 0.25
 """How soon a delivery whose last attempt must be made alone is claimed again while it is another's turn."""
 
 
-async def claim(lane: Lane, unit: Unit, recorder: Recorder, room: int, *, by: float | None = None) -> list[Parked]:
-    """Make up to `room` deliveries this process's own, those that are due first, now or `by` another instant. What
-    died with its processes as often as is granted, or may not begin twice, is given up.
+class Claimed:
+    """What is this process's own once the transaction that claims it is durable."""
+
+    def __init__(
+        self, due: Sequence[Parked] = (), fresh: Sequence[Parked] = (), numbers: Awaitable[list[int]] | None = None
+    ) -> None:
+        self._due = due
+        self._fresh = fresh
+        self._numbers = numbers
+
+    def __repr__(self) -> str:
+        return f"<Claimed {len(self._due)} that were due, {len(self._fresh)} fresh>"
+
+    async def begun(self) -> list[Parked]:
+        """All of it, in the order in which it is to begin. Asked once, after the commit."""
+        numbers = await self._numbers if self._numbers is not None else []
+        fresh = [msgspec.structs.replace(p, id=number) for p, number in zip(self._fresh, numbers, strict=True)]
+        return [*self._due, *fresh]
+
+
+async def claim(lane: Lane, unit: Unit, recorder: Recorder, room: int, *, by: float | None = None) -> Claimed:
+    """Make up to `room` deliveries this process's own, now or `by` another instant: those that are due first, unless
+    nothing was parked when this lane last looked. What died with its processes as often as is granted, or may not begin
+    twice, is given up.
     """
     reactor = lane.reactor
-    busy = await unit.parking.busy(reactor.id)
+    taken: Sequence[Delivery] = ()
+    if fresh_first := not lane.may_be_parked and await lane.admits(unit, 0):
+        taken, busy = await both(lane.inlet.take(unit, room), unit.parking.busy(reactor.id))
+        room -= len(taken)
+    else:
+        busy = await unit.parking.busy(reactor.id)
     by = lane.due_by() if by is None else by
-    due = await unit.parking.due(reactor.id, by, room, run=True) if busy else []
+    due = await unit.parking.due(reactor.id, by, room, run=True) if busy and room else []
     most = _attempts(reactor)
     started = [parked for parked in due if parked.attempts <= most]
     for parked in due:
@@ -39,15 +68,23 @@ async def claim(lane: Lane, unit: Unit, recorder: Recorder, room: int, *, by: fl
         await unit.parking.give_back(left, lane.clock.now() + AGAIN_SECONDS)
         lane.may_be_parked = True
     if len(due) == room:
-        lane.may_be_parked = True
-    elif await lane.admits(unit, len(due)):
+        lane.may_be_parked = lane.may_be_parked or busy
+    elif not fresh_first and await lane.admits(unit, len(due)):
         taken = await lane.inlet.take(unit, room - len(due))
         # What the inbox knows because another process was quicker may be parked since it was asked for.
         busy = busy or (bool(taken) and await unit.parking.busy(reactor.id))
-        started += await _park(lane, unit, taken, busy=busy)
+    fresh, behind = await _told_apart(lane, unit, taken, busy=busy)
+    numbers = unit.parking.park(fresh, state="running") if fresh else None
+    if numbers is not None and not unit.answers_ahead:
+        numbers = _known(await numbers)
+    if behind:
+        lane.may_be_parked = True
+        await unit.parking.park(behind, state="behind")
+    if lane.observes(Point.BEHIND):
+        lane.observe_each(Point.BEHIND, behind)
     if lane.observes(Point.RECEIVED):
-        lane.observe_each(Point.RECEIVED, started)
-    return started
+        lane.observe_each(Point.RECEIVED, [*started, *fresh])
+    return Claimed(started, fresh, numbers)
 
 
 def killed_before(parked: Parked) -> bool:
@@ -65,28 +102,37 @@ async def give_back_unheard(lane: Lane, unit: Unit, begun: Sequence[Parked]) -> 
     await unit.parking.give_back([parked for parked in claimed if parked.id not in known], lane.clock.now())
 
 
-async def _park(lane: Lane, unit: Unit, taken: Sequence[Delivery], *, busy: bool) -> list[Parked]:
-    """Those whose key is free run; those of a key that is not free wait behind it."""
+async def both(first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
+    """What was asked together, answered in the order of asking."""
+    try:
+        return await first, await second
+    finally:
+        if isinstance(second, Coroutine):
+            second.close()  # never begun where the first one raised
+
+
+async def _known(numbers: list[int]) -> list[int]:
+    return numbers
+
+
+async def _told_apart(
+    lane: Lane, unit: Unit, taken: Sequence[Delivery], *, busy: bool
+) -> tuple[list[Parked], list[Parked]]:
+    """Those whose key is free and who may run; and those of a key that is not free, who wait behind it."""
     consumer = lane.reactor.id
     keys = [delivery.key for delivery in taken if delivery.key is not None]
     held = await unit.parking.blocked(consumer, keys) if busy and keys else set[str]()
-    started: list[Parked] = []
+    free: list[Parked] = []
     behind: list[Parked] = []
     for delivery in taken:
         if delivery.key is not None and delivery.key in held:
             behind.append(parked_from(consumer, delivery))
         else:
-            started.append(parked_from(consumer, delivery, attempts=1))
+            free.append(parked_from(consumer, delivery, attempts=1))
             if delivery.key is not None:
                 held.add(delivery.key)
-    lane.took(len(started), len(behind))
-    numbers = await unit.parking.park(started, state="running")
-    if behind:
-        lane.may_be_parked = True
-        await unit.parking.park(behind, state="behind")
-        if lane.observes(Point.BEHIND):
-            lane.observe_each(Point.BEHIND, behind)
-    return [msgspec.structs.replace(p, id=number) for p, number in zip(started, numbers, strict=True)]
+    lane.took(len(free), len(behind))
+    return free, behind
 
 
 def _attempts(reactor: Reactor) -> int:

@@ -15,7 +15,7 @@ from minuet.errors import CommitRefused, NotRepeated, TransactionLost
 from minuet.ports.broker import Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
-from minuet.runtime.claiming import claim, give_back_unheard
+from minuet.runtime.claiming import Claimed, claim, give_back_unheard
 from minuet.runtime.crowd import ASK_SECONDS, Crowd
 from minuet.runtime.inlets import Inlet
 from minuet.runtime.lanes import Lane, cancelled, failure
@@ -106,8 +106,8 @@ class ConcurrentLane(Lane):
                 await recorder.settle()
                 if self._unheard:
                     await give_back_unheard(self, unit, [*self._begun, *self._cut_short])
-                started = await self._claim(unit, recorder) if not self.stopping else []
-                await recorder.finish()
+                claimed = await self._claim(unit, recorder) if not self.stopping else Claimed()
+                await recorder.finish(waits=False)
                 self.may_be_parked = self.may_be_parked or recorder.parked
         except BaseException as error:
             if isinstance(error, CommitRefused):
@@ -119,9 +119,10 @@ class ConcurrentLane(Lane):
         self._unheard = False
         self._suspicion.committed()
         recorder.committed()
-        for parked in started:
+        for parked in await claimed.begun():
             self._start(parked)
         self._give_turn()
+        await recorder.count_late(self.store)
 
     def leaves(self, last: Sequence[Parked]) -> Sequence[Parked]:
         if self._last is not None or not self.surroundings.alone.try_take():
@@ -153,11 +154,11 @@ class ConcurrentLane(Lane):
             )
         return kept
 
-    async def _claim(self, unit: Unit, recorder: Recorder) -> list[Parked]:
+    async def _claim(self, unit: Unit, recorder: Recorder) -> Claimed:
         room = self.reactor.reaction.concurrency - len(self._running)
         if room <= 0:
             self.may_be_parked = True
-            return []
+            return Claimed()
         return await claim(self, unit, recorder, room)
 
     def _start(self, parked: Parked) -> None:

@@ -41,11 +41,11 @@ class AtMostOnceLane(TransactionalLane):
             await self.inlet.enter(unit)
             if self._unheard:
                 await self._clear_up(unit, recorder)
-            started = await claim(self, unit, recorder, self._size.most)
+            claimed = await claim(self, unit, recorder, self._size.most)
             await recorder.finish()
         self._interrupted.clear()
         recorder.committed()
-        return started
+        return await claimed.begun()
 
     async def _run_once(self, started: Sequence[Parked]) -> None:
         try:

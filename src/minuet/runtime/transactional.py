@@ -5,14 +5,13 @@ several behind one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from minuet.errors import CommitRefused, OutOfStep, TransactionLost
 from minuet.ports.broker import Delivery, Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
-from minuet.runtime.claiming import claim, give_back_unheard, killed_before
+from minuet.runtime.claiming import Claimed, both, claim, give_back_unheard, killed_before
 from minuet.runtime.inlets import Inlet
 from minuet.runtime.lanes import Lane, failure
 from minuet.runtime.reactor import Reactor
@@ -22,8 +21,6 @@ from minuet.runtime.rounds import RoundSize, SharedMark, Suspicion
 from minuet.runtime.surroundings import Surroundings
 from minuet.service.context import Writes
 
-A = TypeVar("A")
-B = TypeVar("B")
 MOST_CLAIMED = 16
 """How many deliveries a careful round claims. Should the process die with them, each is claimed by itself from then on.
 """
@@ -86,7 +83,7 @@ class TransactionalLane(Lane):
             recorder = self._recorder(unit)
             await self.inlet.enter(unit)
             # Asked afterwards: what the inbox knows because another process was quicker may be parked since then.
-            taken, busy = await _both(self.inlet.take(unit, most), unit.parking.busy(self.reactor.id))
+            taken, busy = await both(self.inlet.take(unit, most), unit.parking.busy(self.reactor.id))
             asked = busy and not (taken and suspects)
             due = await unit.parking.due(self.reactor.id, self.due_by(), most, run=False) if asked else []
             if any(map(killed_before, due)):
@@ -143,9 +140,10 @@ class TransactionalLane(Lane):
             by = self.due_by()
             due = await unit.parking.due(self.reactor.id, by, most, run=False)
             waits = not alone and any(map(killed_before, due))
-            started = [] if waits else await claim(self, unit, recorder, most, by=by)
+            claimed = Claimed() if waits else await claim(self, unit, recorder, most, by=by)
             await recorder.finish()
         recorder.committed()
+        started = await claimed.begun()
         if started:
             await asyncio.sleep(0)  # on SQLite nothing need pause, and a hundred rounds would keep all others waiting
             await self._run_claimed(started)
@@ -334,15 +332,6 @@ async def _kept_ahead(unit: Unit) -> None:
     if not await unit.caught_up():
         raise OutOfStep
     await unit.keep()
-
-
-async def _both(first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
-    """What was asked together, answered in the order of asking."""
-    try:
-        return await first, await second
-    finally:
-        if isinstance(second, Coroutine):
-            second.close()  # never begun where the first one raised
 
 
 def _which(subject: Delivery | Parked) -> Subject:

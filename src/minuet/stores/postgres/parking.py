@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Awaitable, Generator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -15,6 +15,8 @@ from minuet.ports.store import Parked
 from minuet.stores.postgres.rows import SQL, begun, body_in_two, parked_of
 
 if TYPE_CHECKING:
+    import asyncio
+
     from psycopg.pq.abc import PGresult
 
 
@@ -42,22 +44,20 @@ class PostgresParking:
         [(count,)] = await self._line.rows(SQL["parked_behind"], consumer, now, most)
         return int(count)
 
-    async def park(
+    def park(
         self,
         deliveries: Sequence[Parked],
         *,
         state: Literal["due", "behind", "running"],
         due_at: float | None = None,
-    ) -> list[int]:
-        return await self._park(deliveries, state, due_at, self._member if state == "running" else None)
+    ) -> Awaitable[list[int]]:
+        return self._park(deliveries, state, due_at, self._member if state == "running" else None)
 
-    async def _park(
-        self, deliveries: Sequence[Parked], state: str, due_at: float | None, owner: str | None
-    ) -> list[int]:
+    def _park(self, deliveries: Sequence[Parked], state: str, due_at: float | None, owner: str | None) -> _Numbers:
         if not deliveries:
-            return []
+            return _Numbers(self._line, None)
         bodies = [body_in_two(p.body) for p in deliveries]
-        rows = await self._line.rows(
+        numbered = self._line.send(
             SQL["park"],
             texts(p.consumer for p in deliveries),
             texts(p.topic for p in deliveries),
@@ -74,7 +74,7 @@ class PostgresParking:
             due_at,
             owner,
         )
-        return sorted(number for (number,) in rows)
+        return _Numbers(self._line, numbered)
 
     async def due(self, consumer: str, now: float, limit: int, *, run: bool) -> list[Parked]:
         if run:
@@ -126,6 +126,20 @@ class PostgresParking:
         if not self._by_index:
             self._by_index = True
             self._line.post(SQL["parked_by_index"])
+
+
+class _Numbers:
+    """The numbers that were given to what was parked, in order. Nobody need ask."""
+
+    def __init__(self, line: Line, numbered: asyncio.Future[PGresult] | None) -> None:
+        self._line = line
+        self._numbered = numbered
+
+    def __await__(self) -> Generator[Any, None, list[int]]:
+        if self._numbered is None:
+            return []
+        result = yield from self._numbered.__await__()
+        return sorted(number for (number,) in self._line.decoded(result))
 
 
 async def _some(answer: Awaitable[PGresult]) -> bool:
