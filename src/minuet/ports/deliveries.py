@@ -35,14 +35,17 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True):
     """The dead letter that it was redriven from."""
 
 
+State = Literal["due", "behind", "running", "held", "handled", "dead"]
+"""`due` at its instant, `behind` an older one of its key, `running` outside a transaction, `held` as a dead letter for
+which its key waits; `handled` and `dead` ones are settled."""
+
+
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """A parked delivery, and how it stands."""
 
     delivery: Parked
     """`attempts` are those that have begun, and counts none that is still to begin."""
-    state: Literal["due", "behind", "running", "held", "handled", "dead"]
-    """`due` at its instant, `behind` an older one of its key, `running` outside a transaction, `held` as a dead letter
-    for which its key waits; `handled` and `dead` ones are settled."""
+    state: State
     due_at: float | None
     settled_at: float | None
     owner: str | None = None
@@ -58,6 +61,7 @@ class ParkedFilter(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None
     unsettled: bool = False
     """Only those that are not settled yet."""
+    states: tuple[State, ...] | None = None
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,9 +10,7 @@ from minuet.ports.store import ParkedFilter, Store
 from minuet.runtime.lanes import Lane
 
 LOOK_SECONDS = 0.02
-"""How soon it looks again."""
-MOST_LOOKED_AT = 10_000
-"""How many parked deliveries of a reaction are looked at; with so many, one is due or running among the oldest."""
+"""How soon it looks again, or as soon as looking took."""
 
 
 class Settling:
@@ -29,8 +27,11 @@ class Settling:
 
     async def wait(self) -> None:
         """Return once nothing is left. What waits for a retry is left; what waits behind a dead letter is not."""
-        while not await self.settled():  # noqa: ASYNC110  # other processes' work makes no sound here
-            await asyncio.sleep(LOOK_SECONDS)
+        now = asyncio.get_running_loop().time
+        began = now()
+        while not await self.settled():
+            await asyncio.sleep(max(LOOK_SECONDS, now() - began))  # other processes' work makes no sound here
+            began = now()
 
     async def settled(self) -> bool:
         """Whether nothing is left. The looks are several; what moves between them makes the answer no."""
@@ -51,8 +52,7 @@ class Settling:
         ):
             return True
         for lane in self._lanes:
-            which = ParkedFilter(consumer=lane.reactor.id, unsettled=True)
-            parked = await self._store.parked(which, MOST_LOOKED_AT)
-            if any(standing.state in ("due", "running") for standing in parked):
+            which = ParkedFilter(consumer=lane.reactor.id, unsettled=True, states=("due", "running"))
+            if await self._store.parked(which, 1):
                 return True
         return False

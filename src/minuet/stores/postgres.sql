@@ -267,8 +267,8 @@ SELECT id, consumer, topic, key, event_id, source, headers, body, octets, attemp
 FROM minuet_parked
 WHERE ($1::text[] IS NULL OR event_id = ANY($1::text[]))
   AND ($2::text IS NULL OR consumer = $2::text) AND ($3::text IS NULL OR key = $3::text)
-  AND (NOT $4::boolean OR settled_at IS NULL)
-ORDER BY id LIMIT $5::bigint;
+  AND (NOT $4::boolean OR settled_at IS NULL) AND ($5::text[] IS NULL OR state = ANY($5::text[]))
+ORDER BY id LIMIT $6::bigint;
 
 -- name: parked_held
 -- Through its key, which an index knows: only what has one is held.

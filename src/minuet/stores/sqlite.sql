@@ -161,6 +161,7 @@ FROM minuet_parked
 WHERE (:event_ids IS NULL OR event_id IN (SELECT value FROM json_each(:event_ids)))
   AND (:consumer IS NULL OR consumer = :consumer) AND (:key IS NULL OR key = :key)
   AND (NOT :unsettled OR settled_at IS NULL)
+  AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
 ORDER BY id LIMIT :limit;
 
 -- name: parked_held

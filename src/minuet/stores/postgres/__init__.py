@@ -153,7 +153,8 @@ class PostgresStore:
     async def parked(self, which: ParkedFilter, limit: int = 1000) -> list[Standing]:
         ids = None if which.event_ids is None else texts(map(indexed, which.event_ids))
         key = None if which.key is None else kept(indexed(which.key))
-        values = (ids, which.consumer, key, which.unsettled, limit)
+        states = None if which.states is None else texts(which.states)
+        values = (ids, which.consumer, key, which.unsettled, states, limit)
         return [standing_of(row) for row in await self.database.read(SQL["parked_standing"], *values)]
 
     async def owed(self, limit: int = 1000) -> list[Owed]:

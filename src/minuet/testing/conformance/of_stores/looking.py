@@ -110,6 +110,7 @@ class Looking(StoreBench):
 
         assert await found(ParkedFilter(consumer=consumer, key="a")) == [due.id, behind.id]
         assert await found(ParkedFilter(consumer=consumer, unsettled=True)) == [due.id, behind.id, running.id]
+        assert await found(ParkedFilter(consumer=consumer, states=("behind", "dead"))) == [behind.id, dead[0].id]
         assert await found(ParkedFilter(event_ids=(str(behind.event_id),))) == [behind.id]
         assert len(await store.parked(ParkedFilter(consumer=consumer), 2)) == 2
         assert [parked.id for parked in await self.due(store, consumer, now=OLD)] == [due.id]
