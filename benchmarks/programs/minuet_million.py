@@ -32,8 +32,7 @@ class Yardstick:
     def __init__(self) -> None:
         self._times = 0
         self._seconds = 0.0
-        self.own_seconds = 0.0
-        """How long the measuring itself has taken of a slice."""
+        self._wall_seconds = 0.0
 
     def measure(self) -> None:
         """Once more."""
@@ -43,13 +42,13 @@ class Yardstick:
             number += step
         self._seconds += time.thread_time() - since
         self._times += 1
-        self.own_seconds += time.perf_counter() - began
+        self._wall_seconds += time.perf_counter() - began
 
-    def read(self) -> float:
-        """The seconds of a yard on an average since the last reading."""
-        mean = self._seconds / self._times
-        self._times, self._seconds, self.own_seconds = 0, 0.0, 0.0
-        return mean
+    def taken(self) -> tuple[float, float, float]:
+        """A yard's seconds on an average, and the seconds that measuring took, wall and processor's; begins anew."""
+        found = self._seconds / self._times, self._wall_seconds, self._seconds
+        self._times, self._seconds, self._wall_seconds = 0, 0.0, 0.0
+        return found
 
 
 class Watch:
@@ -74,14 +73,14 @@ class Watch:
             self._note(self._ended // self._each)
 
     def _note(self, place: int) -> None:
-        now, cpu, own = time.perf_counter(), time.process_time(), self._yardstick.own_seconds
-        yard = self._yardstick.read()
+        now, cpu = time.perf_counter(), time.process_time()
+        yard, own, own_cpu = self._yardstick.taken()
         seconds = now - self._since - own
         self.numbers[f"slice_{place:02}"] = self._each / seconds
         if place in (1, SLICES):
             self.numbers[f"yard_{place:02}"] = yard * 1e6
             self.numbers[f"per_yard_{place:02}"] = self._each / seconds * yard * 1000
-            self.numbers[f"cpu_{place:02}"] = (cpu - self._cpu_since - own) * 1e6 / self._each
+            self.numbers[f"cpu_{place:02}"] = (cpu - self._cpu_since - own_cpu) * 1e6 / self._each
             self.numbers[f"memory_{place:02}"] = resident_mib()
             self.numbers[f"file_{place:02}"] = size_mib(self._file)
         self._since, self._cpu_since = time.perf_counter(), time.process_time()

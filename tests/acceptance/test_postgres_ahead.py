@@ -1,8 +1,10 @@
 """A batch on PostgreSQL runs ahead of its answers: however wrong a guess is, it ends as if each had run by itself."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -195,3 +197,26 @@ def test_what_fails_ahead_by_its_own_doing_is_not_run_again(kept: PostgresPair, 
     asyncio.run(trickling(where := kept.copied(tmp_path), failing, range(COUNT)))
     assert runs == list(range(COUNT))
     assert [letter[0] for letter in ended(where)["letters"]] == [f"n-{ODD}"]
+
+
+async def test_what_a_reaction_takes_back_on_its_own_connection_is_not_committed(
+    kept: PostgresPair, tmp_path: Path
+) -> None:
+    """A guess that was wrong in a savepoint that the reaction itself undoes is found all the same."""
+    where, service = kept.copied(tmp_path), Service("counting", owns=[Counted])
+
+    @service.reaction(retry=NEVER)
+    async def count(counted: Counted, tx: Transaction, connection: psycopg.AsyncConnection[Any]) -> None:
+        added = 0
+        with contextlib.suppress(psycopg.Error):
+            async with connection.transaction():
+                added = await tx.execute("INSERT INTO once VALUES (?)", (min(counted.number, ODD),))
+                await connection.execute("SELECT 1")
+        await tx.execute(INSERT, (counted.number, f"added {added}"))
+
+    async with App([service], **where.urls()).running() as app:
+        for number in range(ODD + 3):
+            await service.emit(Counted(number=number), id=f"n-{number}")
+            await where.worked_off(app)
+    added = where.look("SELECT what FROM lines ORDER BY number")
+    assert added == [("added 1",)] * (ODD + 1) + [("added 0",)] * 2

@@ -51,17 +51,20 @@ SELECT xid::text::bigint, seq FROM minuet_positions WHERE consumer = $1::text FO
 -- name: move
 UPDATE minuet_positions SET xid = $2::text::xid8, seq = $3::bigint WHERE consumer = $1::text;
 
--- What follows a group's position, and whether anything is committed that a transaction before it, which is not over,
--- keeps from being read: always one row at least, without a number where nothing follows.
 -- name: read
+-- What follows a group's position, and whether anything is committed that a transaction before it, which is not over,
+-- keeps from being read: always one row at least, without a number where nothing follows. OFFSET 0 has that asked once.
 SELECT l.topic, l.key, l.id, l.source, l.type, l.time, l.correlationid, l.causationid, l.traceparent, l.headers,
-    l.body, l.octets, l.seq, l.xid::text::bigint, p.xid::text::bigint, p.seq, EXISTS (
+    l.body, l.octets, l.seq, l.xid::text::bigint, p.xid::text::bigint, p.seq, held.back
+FROM minuet_positions p CROSS JOIN LATERAL (
+    SELECT EXISTS (
         SELECT 1 FROM unnest(p.topics) AS t (topic) WHERE EXISTS (
             SELECT 1 FROM minuet_log w
-            WHERE w.topic = t.topic AND (w.xid, w.seq) > (p.xid, p.seq) AND w.xid >= pg_snapshot_xmin(pg_current_snapshot())
+            WHERE w.topic = t.topic AND w.xid >= pg_snapshot_xmin(pg_current_snapshot())
+              AND (w.xid, w.seq) > (p.xid, p.seq)
         )
-    )
-FROM minuet_positions p LEFT JOIN LATERAL (
+    ) AS back OFFSET 0
+) held LEFT JOIN LATERAL (
     SELECT m.* FROM unnest(p.topics) AS t (topic) CROSS JOIN LATERAL (
         SELECT * FROM minuet_log
         WHERE topic = t.topic AND (xid, seq) > (p.xid, p.seq) AND xid < pg_snapshot_xmin(pg_current_snapshot())
@@ -82,19 +85,19 @@ FROM unnest($1::text[]) AS t (topic) CROSS JOIN LATERAL (
 ) l
 ORDER BY l.xid, l.seq LIMIT $2::bigint;
 
--- The same as the end of `read`, by itself.
 -- name: pending
+-- What `read` says at its end, by itself.
 SELECT EXISTS (
     SELECT 1 FROM minuet_positions p CROSS JOIN LATERAL unnest(p.topics) AS t (topic)
     WHERE p.consumer = $1::text AND EXISTS (
         SELECT 1 FROM minuet_log w
-        WHERE w.topic = t.topic AND (w.xid, w.seq) > (p.xid, p.seq) AND w.xid >= pg_snapshot_xmin(pg_current_snapshot())
+        WHERE w.topic = t.topic AND w.xid >= pg_snapshot_xmin(pg_current_snapshot()) AND (w.xid, w.seq) > (p.xid, p.seq)
     )
 );
 
--- How far the three above read while some run in other databases, whose ids $elsewhere are: below the oldest
--- transaction that runs and could publish here.
 -- name: horizon
+-- How far `read`, `read_after` and `pending` look while some run in other databases, whose ids $elsewhere are: below the
+-- oldest transaction that runs and could publish here.
 WITH horizon AS MATERIALIZED (
     SELECT least(pg_current_xact_id_if_assigned(), pg_snapshot_xmax(pg_current_snapshot()), (
         SELECT running FROM pg_snapshot_xip(pg_current_snapshot()) AS running

@@ -231,7 +231,9 @@ class JoinedBroker(Protocol):
     """A broker whose taking and publishing belong to a store's transaction."""
 
     answers_late: ClassVar[bool]
-    """Whether `publish` has asked all once it is called, so that its answer may be awaited after the commit."""
+    """Whether `publish` on a store's unit has asked all once it is called, so that its answer may be awaited after the
+    commit. On a user's own it is always awaited, and without this before the unit ends.
+    """
 
     def publish(self, unit: Emission, messages: Sequence[Message]) -> Awaitable[int]:
         """Publish when `unit` commits. Awaited, it says how many were absorbed as duplicates."""

@@ -35,7 +35,8 @@ class Parking(Protocol):
         due_at: float | None = None,
     ) -> Awaitable[list[int]]:
         """Keep these. `running` ones belong to this process from now on. Awaited, it says their numbers: with a unit
-        that `answers_ahead` it is asked when called, and may be awaited after the commit.
+        that `answers_ahead` it is asked when called, and may be awaited after the commit; otherwise it is to be awaited
+        before the unit ends.
         """
         ...
 

@@ -185,7 +185,9 @@ class Unit(Emission, Protocol):
 
     @property
     def answers_ahead(self) -> bool:
-        """Whether running ahead spares waiting, also for a single turn, or only marks."""
+        """Whether statements are asked when they are called: then running ahead spares waiting, also for a single turn,
+        and what `Parking.park` returns may be awaited after the commit. Otherwise it spares only marks.
+        """
         ...
 
     def run_ahead(self) -> None:
@@ -202,14 +204,15 @@ class Unit(Emission, Protocol):
 
     def keep_ahead(self) -> bool:
         """Keep what was written since the mark before it is known whether all of it was right: `caught_up` says so
-        before the commit, and what was wrong is undone with the whole unit. False: catch up first.
+        before the commit, or the commit itself where it `commit_proves`; what was wrong is undone with the whole unit.
+        False: catch up first.
         """
         ...
 
     @property
     def commit_proves(self) -> bool:
-        """Whether the commit itself raises `TransactionLost` should anything that was kept ahead be wrong, so that
-        nobody need ask `caught_up` before it.
+        """Whether the commit raises `OutOfStep`, and writes nothing, should anything that was kept ahead be wrong, so
+        that nobody need ask `caught_up`. Asked after the last turn, before the round's own writes.
         """
         ...
 

@@ -26,7 +26,10 @@ class Claimed:
     """What is this process's own once the transaction that claims it is durable."""
 
     def __init__(
-        self, due: Sequence[Parked] = (), fresh: Sequence[Parked] = (), numbers: Awaitable[list[int]] | None = None
+        self,
+        due: Sequence[Parked] = (),
+        fresh: Sequence[Parked] = (),
+        numbers: Awaitable[Sequence[int]] | Sequence[int] = (),
     ) -> None:
         self._due = due
         self._fresh = fresh
@@ -37,7 +40,7 @@ class Claimed:
 
     async def begun(self) -> list[Parked]:
         """All of it, in the order in which it is to begin. Asked once, after the commit."""
-        numbers = await self._numbers if self._numbers is not None else []
+        numbers = self._numbers if isinstance(self._numbers, Sequence) else await self._numbers
         fresh = [msgspec.structs.replace(p, id=number) for p, number in zip(self._fresh, numbers, strict=True)]
         return [*self._due, *fresh]
 
@@ -47,16 +50,41 @@ async def claim(lane: Lane, unit: Unit, recorder: Recorder, room: int, *, by: fl
     nothing was parked when this lane last looked. What died with its processes as often as is granted, or may not begin
     twice, is given up.
     """
-    reactor = lane.reactor
+    consumer, parking = lane.reactor.id, unit.parking
     taken: Sequence[Delivery] = ()
-    if fresh_first := not lane.may_be_parked and await lane.admits(unit, 0):
-        taken, busy = await both(lane.inlet.take(unit, room), unit.parking.busy(reactor.id))
+    due_first = lane.may_be_parked
+    if not due_first and await lane.admits(unit, 0):
+        taken, busy = await both(lane.inlet.take(unit, room), parking.busy(consumer))
         room -= len(taken)
     else:
-        busy = await unit.parking.busy(reactor.id)
+        busy = await parking.busy(consumer)
     by = lane.due_by() if by is None else by
-    due = await unit.parking.due(reactor.id, by, room, run=True) if busy and room else []
-    most = _attempts(reactor)
+    due = await parking.due(consumer, by, room, run=True) if busy and room else []
+    started = await _may_begin(lane, unit, recorder, due)
+    if len(due) == room:
+        lane.may_be_parked = lane.may_be_parked or busy
+    elif due_first and await lane.admits(unit, len(due)):
+        taken = await lane.inlet.take(unit, room - len(due))
+        # What the inbox knows because another process was quicker may be parked since it was asked for.
+        busy = busy or (bool(taken) and await parking.busy(consumer))
+    fresh, behind = await _told_apart(lane, unit, taken, busy=busy)
+    numbers: Awaitable[Sequence[int]] | Sequence[int] = ()
+    if fresh:
+        asked = parking.park(fresh, state="running")
+        numbers = asked if unit.answers_ahead else await asked
+    if behind:
+        lane.may_be_parked = True
+        await parking.park(behind, state="behind")
+    if lane.observes(Point.BEHIND):
+        lane.observe_each(Point.BEHIND, behind)
+    if lane.observes(Point.RECEIVED):
+        lane.observe_each(Point.RECEIVED, [*started, *fresh])
+    return Claimed(started, fresh, numbers)
+
+
+async def _may_begin(lane: Lane, unit: Unit, recorder: Recorder, due: Sequence[Parked]) -> list[Parked]:
+    """Those of what is due that may begin now; the others are given up, or left until their turn comes."""
+    most = _attempts(lane.reactor)
     started = [parked for parked in due if parked.attempts <= most]
     for parked in due:
         if parked.attempts > most:
@@ -67,24 +95,7 @@ async def claim(lane: Lane, unit: Unit, recorder: Recorder, room: int, *, by: fl
         started = [parked for parked in started if parked not in left]
         await unit.parking.give_back(left, lane.clock.now() + AGAIN_SECONDS)
         lane.may_be_parked = True
-    if len(due) == room:
-        lane.may_be_parked = lane.may_be_parked or busy
-    elif not fresh_first and await lane.admits(unit, len(due)):
-        taken = await lane.inlet.take(unit, room - len(due))
-        # What the inbox knows because another process was quicker may be parked since it was asked for.
-        busy = busy or (bool(taken) and await unit.parking.busy(reactor.id))
-    fresh, behind = await _told_apart(lane, unit, taken, busy=busy)
-    numbers = unit.parking.park(fresh, state="running") if fresh else None
-    if numbers is not None and not unit.answers_ahead:
-        numbers = _known(await numbers)
-    if behind:
-        lane.may_be_parked = True
-        await unit.parking.park(behind, state="behind")
-    if lane.observes(Point.BEHIND):
-        lane.observe_each(Point.BEHIND, behind)
-    if lane.observes(Point.RECEIVED):
-        lane.observe_each(Point.RECEIVED, [*started, *fresh])
-    return Claimed(started, fresh, numbers)
+    return started
 
 
 def killed_before(parked: Parked) -> bool:
@@ -109,10 +120,6 @@ async def both(first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
     finally:
         if isinstance(second, Coroutine):
             second.close()  # never begun where the first one raised
-
-
-async def _known(numbers: list[int]) -> list[int]:
-    return numbers
 
 
 async def _told_apart(

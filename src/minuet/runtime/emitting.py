@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from functools import cached_property
@@ -21,7 +20,7 @@ from minuet.errors import (
 from minuet.ports.broker import Message
 from minuet.ports.clock import Clock, Ids
 from minuet.ports.store import ABSORBED, Store
-from minuet.runtime.outlets import Outlet
+from minuet.runtime.outlets import Outlet, count_late
 from minuet.runtime.reactor import within
 from minuet.runtime.writing import MessageWriter
 
@@ -184,10 +183,7 @@ class AppEmitter:
                 elif absorbed := await absorbing:
                     await unit.counters.add(service, ABSORBED, absorbed)
         for service, absorbing in late.items():
-            if absorbed := await absorbing:
-                with contextlib.suppress(Exception):  # what was emitted is, and a count is no reason to say otherwise
-                    async with self._store.transaction() as unit:
-                        await unit.counters.add(service, ABSORBED, absorbed)
+            await count_late(self._store, service, absorbing)
 
 
 def _in_doubt(error: BaseException, service: str, message: Message) -> BaseException:

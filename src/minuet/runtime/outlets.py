@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from minuet.ports.broker import JoinedBroker, Message
 from minuet.ports.clock import Clock
-from minuet.ports.store import Emission, Unit
+from minuet.ports.store import ABSORBED, Emission, Store, Unit
 from minuet.runtime.relay import Relay
 
 
@@ -67,3 +68,11 @@ class OutboxOutlet:
     async def put_in_own(self, unit: Emission, messages: Sequence[Message]) -> int:
         await unit.outbox.owe(messages, self._clock.now())
         return 0
+
+
+async def count_late(store: Store, service: str, absorbing: Awaitable[int]) -> None:
+    """Count what the log already held, once what was emitted is durable. A count that fails is let go."""
+    with contextlib.suppress(Exception):  # what was emitted is, and a count is no reason to say otherwise
+        if absorbed := await absorbing:
+            async with store.transaction() as unit:
+                await unit.counters.add(service, ABSORBED, absorbed)

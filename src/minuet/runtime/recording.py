@@ -16,6 +16,7 @@ from minuet.errors import Rejected
 from minuet.ports.broker import Attributes, Delivery, Message
 from minuet.ports.observer import Outcome, Point, Turn
 from minuet.ports.store import ABSORBED, Attempt, DeadLetter, Parked, Store, Unit
+from minuet.runtime.outlets import count_late
 from minuet.runtime.reactor import Reactor
 from minuet.runtime.reading import Arrival, envelope_of
 from minuet.runtime.surroundings import Surroundings
@@ -163,9 +164,8 @@ class Recorder:
 
     async def count_late(self, store: Store) -> None:
         """Count, once the transaction is durable, what could not be counted in it without waiting."""
-        if self._absorbing is not None and (absorbed := await self._absorbing):
-            async with store.transaction() as unit:
-                await unit.counters.add(self._reactor.service, ABSORBED, absorbed)
+        if self._absorbing is not None:
+            await count_late(store, self._reactor.service, self._absorbing)
 
     def committed(self) -> None:
         """The transaction is durable."""

@@ -10,7 +10,7 @@ from minuet.ports.store import ParkedFilter, Store
 from minuet.runtime.lanes import Lane
 
 LOOK_SECONDS = 0.02
-"""How soon it looks again, or as soon as looking took."""
+"""How soon it looks again, at the earliest; otherwise after as long as looking took."""
 
 
 class Settling:
@@ -52,7 +52,7 @@ class Settling:
         ):
             return True
         for lane in self._lanes:
-            which = ParkedFilter(consumer=lane.reactor.id, unsettled=True, states=("due", "running"))
+            which = ParkedFilter(consumer=lane.reactor.id, states=("due", "running"))
             if await self._store.parked(which, 1):
                 return True
         return False

@@ -106,8 +106,8 @@ class TransactionalLane(Lane):
         return recorder
 
     async def _finish(self, unit: Unit, recorder: Recorder, *, ahead: bool) -> None:
-        """Write what is written once a round. With turns that ran `ahead`, only now it is known whether all was right,
-        or by the commit.
+        """Write what is written once a round. With turns that ran `ahead`, it is known only now, or by the commit,
+        whether all was right.
 
         Raises OutOfStep when it was not: the round is done again, each turn by itself.
         """
@@ -183,7 +183,7 @@ class TransactionalLane(Lane):
     async def _run(self, unit: Unit, recorder: Recorder, taken: Sequence[Delivery]) -> bool:
         """Run fresh deliveries in order; once one must wait, so do those of its key that come after it.
 
-        Returns whether the last of them ran ahead, and only `caught_up` will tell whether all was right.
+        Returns whether the last of them ran ahead: then only `caught_up`, or the commit, tells whether all was right.
         """
         waiting = set[str]()
         at, ahead = 0, False
@@ -297,7 +297,7 @@ class TransactionalLane(Lane):
             await (_kept_ahead(unit) if ahead else unit.keep())
         except BaseException as error:  # whatever the user's code raises
             cause = failure(error, stopping=self.stopping)
-            misled = ahead and (isinstance(cause, OutOfStep) or not await unit.caught_up())
+            misled = ahead and (not await unit.caught_up() or isinstance(cause, OutOfStep))
             try:
                 await unit.undo()
             except TransactionLost as gone:

@@ -82,6 +82,7 @@ def reading(name: str, elsewhere: str, *values: object) -> tuple[Any, ...]:
 
 @cache
 def _past(name: str, number: int) -> str:
+    assert _OLDEST in SQL[name]
     horizon = SQL["horizon"].replace("$elsewhere", f"${number}")
     return f"{horizon} {SQL[name].replace(_OLDEST, '(SELECT xid FROM horizon)')}"
 

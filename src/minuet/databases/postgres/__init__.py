@@ -123,6 +123,7 @@ class PostgresDatabase:
             version = connection.info.server_version
             await connection.close()
             raise StoreUnavailable(too_old(shown, version))
+        self.horizon.forget()
         return connection
 
     # -- transactions
@@ -207,6 +208,9 @@ class PostgresDatabase:
         try:
             result = done.result()
         except psycopg.IntegrityError as error:
+            await line.quiet()
+            if line.broken:  # the commit was not performed: a statement before it has failed
+                raise
             raise CommitRefused(f"The commit was refused: {' '.join(str(error).split())}.") from error
         if result.command_status == b"ROLLBACK":
             raise psycopg.errors.InFailedSqlTransaction("the transaction had failed before its commit")

@@ -61,12 +61,17 @@ class Horizon:
         self._look()
 
     async def widened(self, line: Line) -> bool:
-        """Whether a look at who runs elsewhere found somebody new, so that reading again may bring more."""
+        """Whether a look at who runs elsewhere found others than before, so that reading again may bring more."""
         if time.monotonic() < self._asked + ELSEWHERE_SECONDS:
             return False
         self._asked = time.monotonic()
+        line.post("SELECT pg_stat_clear_snapshot()")  # a transaction goes on seeing the sessions it saw first
         before, [(self.elsewhere,)] = self.elsewhere, await line.rows(_ELSEWHERE)
         return self.elsewhere not in (before, NOBODY)
+
+    def forget(self) -> None:
+        """The server may be another now, or this one restored: it gives out the same ids anew."""
+        self.elsewhere = NOBODY
 
     def close(self) -> None:
         """Look no more."""

@@ -15,13 +15,14 @@ from minuet.databases.postgres.guarded import allow
 from minuet.databases.postgres.pipelining import Line
 from minuet.databases.postgres.placeholders import bound
 from minuet.databases.postgres.together import ALIKE, Insert, insert_of
-from minuet.errors import StoreUnavailable
 from minuet.ports.transaction import SCALARS, Parameters, over
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
 T = TypeVar("T")
+UNLIKE = (psycopg.errors.DivisionByZero, psycopg.errors.FeatureNotSupported)
+"""How a statement fails that does not do what was answered, or, on a table with rules, cannot go so."""
 MOST_ANSWERS = 4096
 """Of how many statements it is remembered how many rows they change."""
 
@@ -98,32 +99,28 @@ class PostgresTransaction:
         """Whether all that was answered before it was performed makes the transaction fail if that was wrong."""
         return not self._ahead
 
-    async def caught_up(self) -> bool:
-        """Wait for what was answered already; whether that was right."""
-        self._send_held()
+    def was_right(self) -> bool:
+        """Whether what was answered already was right, once all is performed. From here on answers are waited for."""
         self._looked.clear()
         ahead, self._ahead = self._ahead or [], None
-        await asyncio.gather(*[done for _, done in self._proving], return_exceptions=True)
         right = not self.misled()
         for sql, answer, done in ahead:
-            try:
-                changed = (await done).command_tuples or 0
-            except (psycopg.Error, StoreUnavailable):
+            if done.cancelled() or done.exception() is not None:
                 right = False
-            else:
-                if changed != answer:
-                    self._answers[sql] = -1
-                    right = False
+            elif (done.result().command_tuples or 0) != answer:
+                self._answers[sql], right = -1, False
         return right
 
     def misled(self) -> bool:
-        """Whether a statement that fails by itself has failed, once all were performed. It is not answered ahead any
-        more, unless it failed because the connection is lost.
+        """Whether one of those that fail by themselves has failed, once all were performed. Which did something else
+        than was answered is not answered ahead any more; which was refused for its values is.
         """
         proving, self._proving = self._proving, []
         for sql, done in proving:
+            if done.cancelled():
+                return True
             if (error := done.exception()) is not None:
-                if isinstance(error, psycopg.errors.DivisionByZero):
+                if isinstance(error, UNLIKE):
                     self._answers[sql] = -1
                 return True
         return False

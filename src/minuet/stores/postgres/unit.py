@@ -98,19 +98,18 @@ class PostgresUnit:
         self.transaction.run_ahead()
 
     async def caught_up(self) -> bool:
-        right = await self.transaction.caught_up()
         await self.line.quiet()
-        return right and not self.line.broken and not self.line.touched
+        return self.transaction.was_right() and not self.line.broken and not self.line.touched
 
     def keep_ahead(self) -> bool:
-        if self.line.touched:
+        if self.line.touched or self.line.failed:
             return False
         self.line.post("RELEASE minuet_turn")
         return True
 
     @property
     def commit_proves(self) -> bool:
-        return self.transaction.proves and not self.line.touched
+        return self.transaction.proves
 
     async def settle(self) -> None:
         """Before the commit: what was done outside any turn is to outlast it no more than what was done in one."""
@@ -245,8 +244,7 @@ class PostgresScope:
         except Committed as found:
             cancelled = found
         except (psycopg.Error, CommitRefused) as error:
-            cause = error.__cause__ if isinstance(error, CommitRefused) else error
-            lost = isinstance(cause, psycopg.Error) and unit.line.ended_by(cause)
+            lost = isinstance(error, psycopg.Error) and unit.line.ended_by(error)
             if not lost and unit.transaction.misled():
                 raise OutOfStep from None
             raise
