@@ -12,6 +12,7 @@ import secrets
 import select
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
 Row = tuple[Any, ...]
-STALE = (psycopg.errors.FeatureNotSupported, psycopg.errors.InvalidSqlStatementName)
-"""What the server says of a statement that was prepared and does not fit any more: a column was added, a pool between
-us and it has forgotten. It is prepared anew the next time."""
 MOST_PREPARED = 1000
 """How many statements a connection keeps prepared; others are parsed each time."""
 
@@ -57,6 +55,7 @@ class Line:
         self._names = f"minuet_{secrets.token_hex(6)}".encode()
         """What the names of its prepared statements begin with: on a session that a pool has given to several, nobody
         performs what another has prepared."""
+        self._numbers = count()
         self._waiting: list[Statement] = []
         self._flight: deque[Statement | str] = deque()
         """What results are awaited of, in order; a text is a statement that is being prepared."""
@@ -188,7 +187,7 @@ class Line:
         pg, data, formats = self._pg, [value for value, _ in values], [form for _, form in values]
         name = self._prepared.get(statement.sql)
         if name is None and len(self._prepared) < MOST_PREPARED:
-            name = self._prepared[statement.sql] = b"%s_%d" % (self._names, len(self._prepared))
+            name = self._prepared[statement.sql] = b"%s_%d" % (self._names, next(self._numbers))
             pg.send_prepare(name, sql)
             self._flight.append(statement.sql)
         if name is not None:
@@ -243,21 +242,18 @@ class Line:
             self._error = self._error or error_from_result(result)
         if isinstance(subject, str):
             if not good:
-                self._forget(subject)
+                self._prepared.pop(subject, None)
             return
-        if not good and isinstance(self._error, STALE):
-            self._forget(subject.sql)
+        if not good and isinstance(self._error, psycopg.errors.InvalidSqlStatementName):
+            self._prepared.clear()  # a pool has forgotten it, or psycopg, which deallocates all with its own
+        elif not good and isinstance(self._error, psycopg.errors.FeatureNotSupported):
+            self._prepared.pop(subject.sql, None)  # it does not fit any more: a column was added
         if not subject.done.done():
             if good:
                 subject.done.set_result(result)
             else:
                 assert self._error is not None
                 subject.done.set_exception(self._error)
-
-    def _forget(self, sql: str) -> None:
-        """It was not prepared. Its name is not used again: numbers go by how many there were."""
-        self._prepared.pop(sql, None)
-        self._prepared[f"-- refused: {len(self._prepared)}"] = b""
 
     def _landed(self) -> None:
         self._flying = False
