@@ -138,6 +138,25 @@ async def test_an_answer_is_never_wrong_in_the_end(url: str) -> None:
     assert rows(url, "SELECT number, rows FROM told ORDER BY 1") == [(n, int(n % 3 == 0)) for n in range(MANY)]
 
 
+async def test_a_wrong_answer_does_not_hide_behind_a_savepoint_of_the_reaction_s_own(url: str) -> None:
+    """What a wrong answer refuses may be caught and taken back by the reaction: it is not told of it in the end."""
+    service = bell("CREATE TABLE thirds (third INTEGER PRIMARY KEY)", "CREATE TABLE told (number INTEGER, what TEXT)")
+
+    @service.reaction
+    async def note(rung: Rung, tx: Transaction, connection: psycopg.AsyncConnection) -> None:
+        try:
+            async with connection.transaction():
+                inserted = await tx.execute("INSERT INTO thirds VALUES (?) ON CONFLICT DO NOTHING", (rung.number // 3,))
+                await connection.execute("SELECT 1")
+                what = str(inserted)
+        except psycopg.Error as error:
+            what = type(error).__name__
+        await connection.execute("INSERT INTO told VALUES (%s, %s)", (rung.number, what))
+
+    await ring(service, url)
+    assert rows(url, "SELECT number, what FROM told ORDER BY 1") == [(n, str(int(n % 3 == 0))) for n in range(MANY)]
+
+
 async def test_what_is_asked_after_a_row_sees_it(url: str) -> None:
     """A query, and an update, find the row that was inserted just before."""
     service = bell("CREATE TABLE rung (number INTEGER)", "CREATE TABLE seen (number INTEGER, rows INTEGER)")
