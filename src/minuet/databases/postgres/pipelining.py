@@ -57,6 +57,8 @@ class Line:
         self._names = f"minuet_{secrets.token_hex(6)}".encode()
         """What the names of its prepared statements begin with: on a session that a pool has given to several, nobody
         performs what another has prepared."""
+        self._named = 0
+        """How many names were given; none is given twice."""
         self._waiting: list[Statement] = []
         self._flight: deque[Statement | str] = deque()
         """What results are awaited of, in order; a text is a statement that is being prepared."""
@@ -187,8 +189,9 @@ class Line:
     def _send(self, statement: Statement, sql: bytes, values: list[tuple[bytes | None, int]]) -> None:
         pg, data, formats = self._pg, [value for value, _ in values], [form for _, form in values]
         name = self._prepared.get(statement.sql)
-        if name is None and len(self._prepared) < MOST_PREPARED:
-            name = self._prepared[statement.sql] = b"%s_%d" % (self._names, len(self._prepared))
+        if name is None and self._named < MOST_PREPARED:
+            name = self._prepared[statement.sql] = b"%s_%d" % (self._names, self._named)
+            self._named += 1
             pg.send_prepare(name, sql)
             self._flight.append(statement.sql)
         if name is not None:
@@ -243,21 +246,16 @@ class Line:
             self._error = self._error or error_from_result(result)
         if isinstance(subject, str):
             if not good:
-                self._forget(subject)
+                self._prepared.pop(subject, None)
             return
         if not good and isinstance(self._error, STALE):
-            self._forget(subject.sql)
+            self._prepared.pop(subject.sql, None)
         if not subject.done.done():
             if good:
                 subject.done.set_result(result)
             else:
                 assert self._error is not None
                 subject.done.set_exception(self._error)
-
-    def _forget(self, sql: str) -> None:
-        """It was not prepared. Its name is not used again: numbers go by how many there were."""
-        self._prepared.pop(sql, None)
-        self._prepared[f"-- refused: {len(self._prepared)}"] = b""
 
     def _landed(self) -> None:
         self._flying = False
