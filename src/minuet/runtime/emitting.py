@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import cached_property
 
 from minuet.contracts.attributes import check_length, check_text
@@ -150,17 +150,22 @@ class AppEmitter:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
                 known = True
+                durable = asyncio.Event()
                 try:
                     try:
-                        await self._commit(batch)
+                        await self._commit(batch, durable.set)
                     except ConnectionLost:  # if it was committed all the same, these are known by their ids
                         known = False
-                        await self._commit(batch)
+                        await self._commit(batch, durable.set)
                 except TransactionLost:  # by no fault of theirs
                     self._waiting = batch + self._waiting
                 except BaseException as error:
                     for service, message, done in batch:
-                        if not done.done():
+                        if done.done():
+                            continue
+                        if durable.is_set():  # who was cancelled is this task, while or after it committed
+                            done.set_result(None)
+                        else:
                             done.set_exception(_not_emitted(error) if known else _in_doubt(error, service, message))
                     if not isinstance(error, Exception):
                         raise
@@ -171,12 +176,15 @@ class AppEmitter:
         finally:
             self._flushing = None
 
-    async def _commit(self, batch: Sequence[tuple[str, Message, asyncio.Future[None]]]) -> None:
+    async def _commit(
+        self, batch: Sequence[tuple[str, Message, asyncio.Future[None]]], committed: Callable[[], None]
+    ) -> None:
         emitted = defaultdict[str, list[Message]](list)
         for service, message, _ in batch:
             emitted[service].append(message)
         late = dict[str, Awaitable[int]]()
         async with self._store.transaction() as unit:
+            unit.after_commit(committed)
             for service, messages in emitted.items():
                 absorbing = self._outlet.put(unit, messages)
                 if self._outlet.answers_late:
