@@ -129,8 +129,10 @@ async def test_what_the_database_does_for_each_insert_it_does_for_each(url: str,
         ("rung", ["CREATE TABLE rung (number INTEGER)"]),
         (
             "rung",
-            ["CREATE TABLE rung (number INTEGER) PARTITION BY RANGE (number)"]
-            + ["CREATE TABLE part PARTITION OF rung DEFAULT"],
+            [
+                "CREATE TABLE rung (number INTEGER) PARTITION BY RANGE (number)",
+                "CREATE TABLE part PARTITION OF rung DEFAULT",
+            ],
         ),
         ("shown", ["CREATE TABLE rung (number INTEGER)", "CREATE VIEW shown AS TABLE rung"]),
     ],
