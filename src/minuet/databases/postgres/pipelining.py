@@ -239,6 +239,8 @@ class Line:
             self._lost(error)
 
     def _told(self, result: PGresult) -> None:
+        if not self._flight:
+            raise error_from_result(result)  # the server's last words, after all that was asked of it
         subject = self._flight.popleft()
         good = result.status in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
         if not good:
