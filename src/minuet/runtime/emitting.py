@@ -160,19 +160,15 @@ class AppEmitter:
                 except TransactionLost:  # by no fault of theirs
                     self._waiting = batch + self._waiting
                 except BaseException as error:
+                    if durable.is_set():  # who was cancelled is this task, while or after it committed
+                        _tell_emitted(batch)
                     for service, message, done in batch:
-                        if done.done():
-                            continue
-                        if durable.is_set():  # who was cancelled is this task, while or after it committed
-                            done.set_result(None)
-                        else:
+                        if not done.done():
                             done.set_exception(_not_emitted(error) if known else _in_doubt(error, service, message))
                     if not isinstance(error, Exception):
                         raise
                 else:
-                    for _, _, done in batch:
-                        if not done.done():
-                            done.set_result(None)
+                    _tell_emitted(batch)
         finally:
             self._flushing = None
 
@@ -196,6 +192,12 @@ class AppEmitter:
                 with contextlib.suppress(Exception):  # what was emitted is, and a count is no reason to say otherwise
                     async with self._store.transaction() as unit:
                         await unit.counters.add(service, ABSORBED, absorbed)
+
+
+def _tell_emitted(batch: Sequence[tuple[str, Message, asyncio.Future[None]]]) -> None:
+    for _, _, done in batch:
+        if not done.done():
+            done.set_result(None)
 
 
 def _in_doubt(error: BaseException, service: str, message: Message) -> BaseException:
