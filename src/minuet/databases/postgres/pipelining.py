@@ -65,6 +65,8 @@ class Line:
         self._flying = False
         self._launching = False
         self._error: psycopg.Error | None = None
+        self.refused: Statement | str | None = None
+        """What was refused first of the last flight, and the rest with it."""
         self._loop = asyncio.get_running_loop()
         self._quiet: list[asyncio.Future[None]] = []
         self.held: Callable[[], None] | None = None
@@ -163,7 +165,7 @@ class Line:
             return
         waiting, self._waiting = self._waiting, []
         pg = self._pg
-        self._flying, self._error = True, None
+        self._flying, self._error, self.refused = True, None, None
         try:
             pg.enter_pipeline_mode()
             for statement in waiting:
@@ -245,7 +247,8 @@ class Line:
         good = result.status in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
         if not good:
             self.failed = True
-            self._error = self._error or error_from_result(result)
+            if self._error is None:
+                self._error, self.refused = error_from_result(result), subject
         if isinstance(subject, str):
             if not good:
                 self._prepared.pop(subject, None)
