@@ -183,3 +183,17 @@ def test_an_emission_that_was_committed_and_not_answered_is_one_event() -> None:
     with own_server() as services:
         found = asyncio.run(play(services.urls()["postgres"]))
     assert found == "1, then 1"
+
+
+async def test_what_is_committed_was_emitted_whatever_ends_its_counting(where: PostgresPair) -> None:
+    """The program's tasks are ended while a duplicate is counted, after the commit: nobody is told to emit again."""
+    async with emitting(where) as service, await psycopg.AsyncConnection.connect(where.store) as other:
+        await other.execute("LOCK TABLE minuet_counters")
+        again = asyncio.create_task(service.emit(Happened(name="before"), id="before 0"))
+        new = asyncio.create_task(service.emit(Happened(name="new"), id="new"))
+        await stuck(where.store, "relation")
+        [flushing] = [task for task in asyncio.all_tasks() if task.get_name() == "minuet emit"]
+        flushing.cancel()
+        await other.rollback()
+        assert await asyncio.gather(again, new) == ["before 0", "new"]
+    assert ("new",) in where.look(LOGGED)

@@ -80,6 +80,14 @@ async def caught(number: int, tx: Transaction) -> int:
     return 1
 
 
+async def swallowed(number: int, tx: Transaction) -> int:
+    await tx.execute(INSERT, (number, "before"))
+    if number == ODD:
+        with contextlib.suppress(psycopg.Error):
+            await tx.fetch_one(int, "SELECT 1 / 0")
+    return 1
+
+
 async def many(number: int, tx: Transaction) -> int:
     for each in range(100):
         await tx.execute(INSERT, (number, f"{each}"))
@@ -91,7 +99,7 @@ async def many(number: int, tx: Transaction) -> int:
 Reaction = Callable[[int, Transaction], Awaitable[int]]
 REACTIONS: dict[str, Reaction] = {
     reaction.__name__: reaction
-    for reaction in (in_the_middle, unique_at_the_end, own_result_late, another_answer, raised, caught, many)
+    for reaction in (in_the_middle, unique_at_the_end, own_result_late, another_answer, raised, caught, swallowed, many)
 }
 
 

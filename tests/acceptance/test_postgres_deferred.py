@@ -30,16 +30,31 @@ class Kept(Event, key="number"):
     number: int
 
 
-def scribe(*, transactional: bool) -> Service:
+CHECKS = {
+    "foreign key": ["ALTER TABLE lines ADD FOREIGN KEY (parent) REFERENCES lines DEFERRABLE INITIALLY DEFERRED"],
+    "no such parent": [
+        (
+            "CREATE FUNCTION find_parent() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN "
+            "IF NEW.parent < 0 THEN RAISE EXCEPTION ''no such parent''; END IF; RETURN NULL; END'"
+        ),
+        (
+            "CREATE CONSTRAINT TRIGGER finding AFTER INSERT ON lines DEFERRABLE INITIALLY DEFERRED "
+            "FOR EACH ROW EXECUTE FUNCTION find_parent()"
+        ),
+    ],
+}
+"""What is checked at the commit, by what it then says: by the server, and by a trigger of the user's own."""
+
+
+def scribe(check: str, *, transactional: bool) -> Service:
     """Writes lines that point to themselves, and some that point nowhere, which is noticed at the commit."""
     service = Service("scribe", owns=[Written, Kept])
 
     @service.setup
     async def tables(tx: Transaction) -> None:
-        await tx.execute(
-            "CREATE TABLE IF NOT EXISTS lines (number INTEGER PRIMARY KEY, "
-            "parent INTEGER REFERENCES lines DEFERRABLE INITIALLY DEFERRED)"
-        )
+        await tx.execute("CREATE TABLE lines (number INTEGER PRIMARY KEY, parent INTEGER)")
+        for sql in CHECKS[check]:
+            await tx.execute(sql)
 
     if transactional:
 
@@ -65,12 +80,13 @@ def where(request: pytest.FixtureRequest) -> Iterator[PostgresPair]:
     pair.dropped()
 
 
+@pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("transactional", [True, False], ids=["transactional", "concurrent"])
 async def test_a_commit_that_is_refused_costs_only_whoever_broke_it(
-    where: PostgresPair, *, transactional: bool
+    where: PostgresPair, check: str, *, transactional: bool
 ) -> None:
     """The others of its round are handled once and emit once; each culprit is one dead letter that says why."""
-    service, signals = scribe(transactional=transactional), Signals({Point.COMMITTED})
+    service, signals = scribe(check, transactional=transactional), Signals({Point.COMMITTED})
     async with App([service], observers=[signals], **where.urls()).running():
         await asyncio.gather(*[service.emit(Written(number=number)) for number in range(COUNT)])
         await signals.reached(Point.COMMITTED, count=COUNT, within="30s")
@@ -79,4 +95,4 @@ async def test_a_commit_that_is_refused_costs_only_whoever_broke_it(
     assert sorted(where.logged("Kept")) == sorted((str(number),) for number in right)
     letters = where.look("SELECT key, error FROM minuet_dead_letters ORDER BY key::int")
     assert [str(key) for key, _ in letters] == [str(number) for number in sorted(WRONG)]
-    assert all("foreign key" in str(error) for _, error in letters)
+    assert all(check in str(error) for _, error in letters)

@@ -123,6 +123,43 @@ async def test_what_the_database_does_for_each_insert_it_does_for_each(url: str,
     assert rows(url, "SELECT number FROM total") == [(MANY,)]
 
 
+@pytest.mark.parametrize(
+    ("into", "tables"),
+    [
+        ("rung", ["CREATE TABLE rung (number INTEGER)"]),
+        (
+            "rung",
+            [
+                "CREATE TABLE rung (number INTEGER) PARTITION BY RANGE (number)",
+                "CREATE TABLE part PARTITION OF rung DEFAULT",
+            ],
+        ),
+        ("shown", ["CREATE TABLE rung (number INTEGER)", "CREATE VIEW shown AS TABLE rung"]),
+    ],
+    ids=["table", "partition", "view"],
+)
+@pytest.mark.parametrize("each", ["ROW", "STATEMENT"])
+async def test_what_a_trigger_sees_after_an_insert_is_what_was_there_then(
+    url: str, into: str, tables: list[str], each: str
+) -> None:
+    """It counts as many rows as there were events before it, wherever it stands, and none twice."""
+    on = "part" if len(tables) > 1 and into == "rung" and each == "ROW" else "rung"
+    service = bell(
+        *tables,
+        "CREATE TABLE counted (rows INTEGER)",
+        "CREATE FUNCTION counts() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN INSERT INTO counted SELECT count(*) FROM rung; RETURN NULL; END'",
+        f"CREATE TRIGGER counting AFTER INSERT ON {on} FOR EACH {each} EXECUTE FUNCTION counts()",
+    )
+
+    @service.reaction
+    async def note(rung: Rung, tx: Transaction) -> None:
+        await tx.execute(f"INSERT INTO {into} VALUES (?)", (rung.number,))
+
+    await ring(service, url)
+    assert rows(url, "SELECT rows FROM counted ORDER BY 1") == [(n + 1,) for n in range(MANY)]
+
+
 async def test_an_answer_is_never_wrong_in_the_end(url: str) -> None:
     """Of every three events two find the row there already, and are told so."""
     service = bell(
@@ -136,6 +173,25 @@ async def test_an_answer_is_never_wrong_in_the_end(url: str) -> None:
 
     await ring(service, url)
     assert rows(url, "SELECT number, rows FROM told ORDER BY 1") == [(n, int(n % 3 == 0)) for n in range(MANY)]
+
+
+async def test_a_wrong_answer_does_not_hide_behind_a_savepoint_of_the_reaction_s_own(url: str) -> None:
+    """What a wrong answer refuses may be caught and taken back by the reaction: it is not told of it in the end."""
+    service = bell("CREATE TABLE thirds (third INTEGER PRIMARY KEY)", "CREATE TABLE told (number INTEGER, what TEXT)")
+
+    @service.reaction
+    async def note(rung: Rung, tx: Transaction, connection: psycopg.AsyncConnection) -> None:
+        try:
+            async with connection.transaction():
+                inserted = await tx.execute("INSERT INTO thirds VALUES (?) ON CONFLICT DO NOTHING", (rung.number // 3,))
+                await connection.execute("SELECT 1")
+                what = str(inserted)
+        except psycopg.Error as error:
+            what = type(error).__name__
+        await connection.execute("INSERT INTO told VALUES (%s, %s)", (rung.number, what))
+
+    await ring(service, url)
+    assert rows(url, "SELECT number, what FROM told ORDER BY 1") == [(n, str(int(n % 3 == 0))) for n in range(MANY)]
 
 
 async def test_what_is_asked_after_a_row_sees_it(url: str) -> None:

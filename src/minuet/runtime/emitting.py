@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import cached_property
 
 from minuet.contracts.attributes import check_length, check_text
@@ -149,33 +149,37 @@ class AppEmitter:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
                 known = True
+                durable = asyncio.Event()
                 try:
                     try:
-                        await self._commit(batch)
+                        await self._commit(batch, durable.set)
                     except ConnectionLost:  # if it was committed all the same, these are known by their ids
                         known = False
-                        await self._commit(batch)
+                        await self._commit(batch, durable.set)
                 except TransactionLost:  # by no fault of theirs
                     self._waiting = batch + self._waiting
                 except BaseException as error:
+                    if durable.is_set():  # who was cancelled is this task, while or after it committed
+                        _tell_emitted(batch)
                     for service, message, done in batch:
                         if not done.done():
                             done.set_exception(_not_emitted(error) if known else _in_doubt(error, service, message))
                     if not isinstance(error, Exception):
                         raise
                 else:
-                    for _, _, done in batch:
-                        if not done.done():
-                            done.set_result(None)
+                    _tell_emitted(batch)
         finally:
             self._flushing = None
 
-    async def _commit(self, batch: Sequence[tuple[str, Message, asyncio.Future[None]]]) -> None:
+    async def _commit(
+        self, batch: Sequence[tuple[str, Message, asyncio.Future[None]]], committed: Callable[[], None]
+    ) -> None:
         emitted = defaultdict[str, list[Message]](list)
         for service, message, _ in batch:
             emitted[service].append(message)
         late = dict[str, Awaitable[int]]()
         async with self._store.transaction() as unit:
+            unit.after_commit(committed)
             for service, messages in emitted.items():
                 absorbing = self._outlet.put(unit, messages)
                 if self._outlet.answers_late:
@@ -184,6 +188,12 @@ class AppEmitter:
                     await unit.counters.add(service, ABSORBED, absorbed)
         for service, absorbing in late.items():
             await count_late(self._store, service, absorbing)
+
+
+def _tell_emitted(batch: Sequence[tuple[str, Message, asyncio.Future[None]]]) -> None:
+    for _, _, done in batch:
+        if not done.done():
+            done.set_result(None)
 
 
 def _in_doubt(error: BaseException, service: str, message: Message) -> BaseException:

@@ -21,7 +21,7 @@ from minuet.databases.listeners import Listeners
 from minuet.databases.migrations import Step, due
 from minuet.databases.postgres.guarded import GuardedConnection
 from minuet.databases.postgres.horizon import Horizon
-from minuet.databases.postgres.pipelining import Line, Row
+from minuet.databases.postgres.pipelining import Line, Row, Statement
 from minuet.databases.postgres.place import PostgresPlace, limits
 from minuet.databases.postgres.pooling import refuse_shared_sessions
 from minuet.databases.postgres.refusals import lost, not_let_in, not_let_work, silent, too_old
@@ -39,6 +39,8 @@ SWEEP_SECONDS = 5.0
 LOCKS = 0x6D696E76
 """The class of those that let one process at a time change the schema or trim."""
 CHANNEL = "minuet"
+NO_REFUSALS = {"08", "25", "40", "53", "54", "55", "57", "58", "F0", "XX"}
+"""Classes of errors at a commit that are no doing of what is committed: no room, a conflict with others, an end."""
 ELSEWHERE = "0"
 """Who notifies when it is not one of minuet's processes: a user's own transaction."""
 
@@ -207,11 +209,12 @@ class PostgresDatabase:
                 break
         try:
             result = done.result()
-        except psycopg.IntegrityError as error:
-            await line.quiet()
-            if line.broken:  # the commit was not performed: a statement before it has failed
-                raise
-            raise CommitRefused(f"The commit was refused: {' '.join(str(error).split())}.") from error
+        except psycopg.Error as error:
+            # A deferred trigger may refuse with any error, and then nothing before the commit was refused.
+            itself = isinstance(line.refused, Statement) and line.refused.done is done
+            if itself and not line.ended_by(error) and (error.sqlstate or "XX")[:2] not in NO_REFUSALS:
+                raise CommitRefused(f"The commit was refused: {' '.join(str(error).split())}.") from error
+            raise
         if result.command_status == b"ROLLBACK":
             raise psycopg.errors.InFailedSqlTransaction("the transaction had failed before its commit")
         if cancelled is not None:

@@ -62,6 +62,8 @@ class Line:
         self._flying = False
         self._launching = False
         self._error: psycopg.Error | None = None
+        self.refused: Statement | str | None = None
+        """What was refused first of the last flight, and the rest with it."""
         self._loop = asyncio.get_running_loop()
         self._quiet: list[asyncio.Future[None]] = []
         self.held: Callable[[], None] | None = None
@@ -160,7 +162,7 @@ class Line:
             return
         waiting, self._waiting = self._waiting, []
         pg = self._pg
-        self._flying, self._error = True, None
+        self._flying, self._error, self.refused = True, None, None
         try:
             pg.enter_pipeline_mode()
             for statement in waiting:
@@ -235,11 +237,14 @@ class Line:
             self._lost(error)
 
     def _told(self, result: PGresult) -> None:
+        if not self._flight:
+            raise error_from_result(result)  # the server's last words, after all that was asked of it
         subject = self._flight.popleft()
         good = result.status in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
         if not good:
             self.failed = True
-            self._error = self._error or error_from_result(result)
+            if self._error is None:
+                self._error, self.refused = error_from_result(result), subject
         if isinstance(subject, str):
             if not good:
                 self._prepared.pop(subject, None)

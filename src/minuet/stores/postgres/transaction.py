@@ -95,6 +95,11 @@ class PostgresTransaction:
             proving.append((self._sql, line.send(ALIKE, insert.table)))
 
     @property
+    def is_ahead(self) -> bool:
+        """Whether a reaction has run ahead and nobody has asked since whether that was right."""
+        return self._ahead is not None
+
+    @property
     def proves(self) -> bool:
         """Whether all that was answered before it was performed makes the transaction fail if that was wrong."""
         return not self._ahead

@@ -109,7 +109,10 @@ class PostgresUnit:
 
     @property
     def commit_proves(self) -> bool:
-        return self.transaction.proves
+        line = self.line
+        # What was refused, and taken back by a savepoint of the reaction's own, does not make the commit fail.
+        refused = line.failed or line.broken or (line.asked is not None and not line.asked.done())
+        return self.transaction.proves and not line.touched and not refused
 
     async def settle(self) -> None:
         """Before the commit: what was done outside any turn is to outlast it no more than what was done in one."""
@@ -245,7 +248,9 @@ class PostgresScope:
             cancelled = found
         except (psycopg.Error, CommitRefused) as error:
             lost = isinstance(error, psycopg.Error) and unit.line.ended_by(error)
-            if not lost and unit.transaction.misled():
+            # Without a wrong answer something else of the reaction's may have failed: by itself it is told what.
+            blind = unit.transaction.is_ahead and not isinstance(error, CommitRefused)
+            if not lost and (unit.transaction.misled() or blind):
                 raise OutOfStep from None
             raise
         finally:
