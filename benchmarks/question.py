@@ -37,11 +37,16 @@ class Program:
 
 @dataclass(frozen=True)
 class Ratio:
-    """The median of row `of` divided by that of row `to`, and what we promise of it, if anything."""
+    """The median of row `of` divided by that of row `to`, and what we promise of it, if anything.
+
+    With `within_runs`, for rows of one program: the median of each run's own ratio, so that what changes from one run
+    to the next, the machine's mood, is not taken for what changes within one.
+    """
 
     name: str
     of: str
     to: str
+    within_runs: bool = False
     at_least: float | None = None
     at_most: float | None = None
 

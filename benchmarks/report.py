@@ -10,7 +10,7 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.question import Question, Row
+from benchmarks.question import Question, Ratio, Row
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -56,13 +56,19 @@ def answered(question: Question, machine: dict[str, str], runs: Mapping[str, Seq
         if same:
             values = [significant(value) for value in same]
             rows.append(Measured(row.name, row.unit, values, statistics.median(values)))
-    medians = {row.name: row.median for row in rows}
+    measured = {row.name: row for row in rows}
     ratios = {
-        ratio.name: significant(medians[ratio.of] / medians[ratio.to])
+        ratio.name: significant(_ratio(ratio, measured[ratio.of], measured[ratio.to]))
         for ratio in question.ratios
-        if ratio.of in medians and medians.get(ratio.to)
+        if ratio.of in measured and ratio.to in measured and all(measured[ratio.to].runs)
     }
     return Answer(question.name, machine, rows, ratios)
+
+
+def _ratio(ratio: Ratio, of: Measured, to: Measured) -> float:
+    if ratio.within_runs:
+        return statistics.median(one / other for one, other in zip(of.runs, to.runs, strict=True))
+    return of.median / to.median
 
 
 def significant(value: float) -> float:

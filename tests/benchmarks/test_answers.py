@@ -41,6 +41,13 @@ def test_ratios_divide_medians_and_need_both_rows(answer: report.Answer) -> None
     assert answer.ratios == {"vs_best": 0.6}
 
 
+def test_a_ratio_within_runs_compares_each_run_with_itself() -> None:
+    """The machine was twice as fast in the second run, and neither run was slower at its end than at its start."""
+    question = Question("walk", "", QUESTION.rows, (), (Ratio("kept", "path", "road", within_runs=True),))
+    runs = {"road": [3.0, 9.0, 4.0], "path": [3.0, 9.0, 2.0]}
+    assert report.answered(question, {}, runs).ratios == {"kept": 1.0}
+
+
 def test_the_file_holds_exactly_question_machine_rows_and_ratios(answer: report.Answer, tmp_path: Path) -> None:
     """Other programs read the results, so their form is fixed."""
     kept = json.loads(report.write(answer, tmp_path).read_bytes())

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import threading
 import time
 from contextlib import suppress
 
 from minuet.contracts.identity import new
+
+ENTROPY_BYTES = 10
+DRAWN_TOGETHER = 128
+"""How many ids' entropy the machine is asked for at once: asking takes longer than making the id."""
+
+_entropy: list[bytes] = []
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_entropy.clear)  # or a child would make its parent's ids
 
 
 def end_process_after(seconds: float) -> None:
@@ -44,7 +53,13 @@ class SystemIds:
     """UUIDv7 from the machine's clock and entropy."""
 
     def new(self) -> str:
-        return new(time.time_ns() // 1_000_000, os.urandom(10))
+        now_ms = time.time_ns() // 1_000_000
+        while True:
+            try:
+                return new(now_ms, _entropy.pop())  # at once, in whichever thread
+            except IndexError:
+                drawn = os.urandom(ENTROPY_BYTES * DRAWN_TOGETHER)
+                _entropy.extend(drawn[at : at + ENTROPY_BYTES] for at in range(0, len(drawn), ENTROPY_BYTES))
 
 
 class SystemChance:

@@ -265,7 +265,7 @@ class TransactionalLane(Lane):
         reactor = self.reactor
         writes = Writes() if reactor.takes_writes else None
         emitted = await reactor.react(arrival, attempt, unit, writes)
-        if (task := asyncio.current_task()) is not None and task.cancelling():
+        if self._task is not None and self._task.cancelling():
             await asyncio.sleep(0)  # if it was the reaction that cancelled its own task, here, and not in a neighbour's
         messages = reactor.messages(arrival, emitted, self.clock.now()) if emitted else []
         if writes is not None:
