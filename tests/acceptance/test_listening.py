@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from minuet import App, Event, Service
+from minuet import App, Event, Service, Transaction
 from minuet.brokers.postgres import PostgresBroker
 from minuet.brokers.sqlite import SqliteBroker
-from minuet.ports.broker import Group
+from minuet.ports.broker import Group, Message
+from minuet.ports.observer import Point
 from minuet.stores.sqlite import SqliteStore
-from tests.acceptance.pairs import JOINED, SEPARATE, pair
+from minuet.testing.signals import Signals
+from tests.acceptance.pairs import JOINED, MEMORY, SEPARATE, adapters, pair
 from tests.acceptance.postgres_pairs import POSTGRES, postgres_pair
 from tests.contract.servers import needs
 
@@ -57,3 +59,23 @@ async def test_an_app_that_has_stopped_hears_nothing(which: str, tmp_path: Path)
         async with App([door], broker=broker, store=store, observers=()).running():
             await door.emit(Rang())
         assert (len(broker.database.listeners), len(store.database.listeners)) == (0, 0)
+
+
+@pytest.mark.parametrize("which", [MEMORY, SEPARATE, JOINED, pytest.param(POSTGRES, marks=needs("postgres"))])
+async def test_what_the_app_s_own_broker_is_given_is_heard(which: str, tmp_path: Path) -> None:
+    """Bytes published beside the services, while nothing is to do: their reactions run without waiting for more."""
+    where = postgres_pair(which) if which == POSTGRES else None
+    broker, store = where.adapters() if where is not None else adapters(which, tmp_path)
+    door, signals = Service("door", owns=[Rang]), Signals({Point.COMMITTED})
+
+    @door.reaction
+    async def open_it(rang: Rang, tx: Transaction) -> None: ...
+
+    async with App([door], broker=broker, store=store, observers=[signals]).running() as app:
+        await door.emit(Rang())
+        await app.settled()
+        body = '{"specversion":"1.0","id":"1","source":"/elsewhere","type":"Rang.v1","data":{}}'
+        await broker.publish([Message("Rang", None, "1", "/elsewhere", None, body)])
+        await signals.reached(Point.COMMITTED, count=2, within="5s")
+    if where is not None:
+        where.dropped()

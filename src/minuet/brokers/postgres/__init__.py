@@ -52,6 +52,7 @@ class PostgresBroker:
     def __init__(self, place: PostgresPlace) -> None:
         self.database = PostgresDatabase(place)
         self._subscriptions: list[PostgresSubscription] = []
+        self._joined: PostgresJoinedBroker | None = None
         self._numbers = count()
 
     @classmethod
@@ -97,6 +98,8 @@ class PostgresBroker:
             await append(line, messages)
         for subscription in self._subscriptions:
             subscription.changed.set()
+        if self._joined is not None:
+            self._joined.came({message.topic for message in messages})
 
     def subscribe(self, group: Group) -> PostgresSubscription:
         owner = f"{self.database.member}/{next(self._numbers)}"
@@ -109,7 +112,8 @@ class PostgresBroker:
         if not isinstance(database, PostgresDatabase) or database.place.url != self.database.place.url:
             return None
         self.database = database
-        return PostgresJoinedBroker(database)
+        self._joined = PostgresJoinedBroker(database)
+        return self._joined
 
     async def trim(self, before: float, now: float, keep: frozenset[str]) -> int:
         async with self.database.writing() as line:

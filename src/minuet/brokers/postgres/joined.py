@@ -55,14 +55,14 @@ class PostgresJoinedBroker:
             return _Absorbed(0, None)
         done = append(cast("_Emits", unit).line, messages)
         topics = {message.topic for message in messages}
-
-        def committed() -> None:
-            for subscription in self._subscriptions:
-                subscription.offer(topics)
-
-        unit.after_commit(committed)
+        unit.after_commit(lambda: self.came(topics))
         unit.wake_others()
         return _Absorbed(len(messages), done)
+
+    def came(self, topics: set[str]) -> None:
+        """Messages of these topics were just committed by this process."""
+        for subscription in self._subscriptions:
+            subscription.offer(topics)
 
 
 class _Absorbed:
@@ -106,7 +106,7 @@ class PostgresJoinedSubscription:
         return f"<PostgresJoinedSubscription {self._group.name} at {self._position}, {len(self._ahead)} ahead>"
 
     def offer(self, topics: set[str]) -> None:
-        """Messages of these topics were just committed by this process."""
+        """See `came`."""
         if not self._topics.isdisjoint(topics):
             self._offered = True
             self._told()

@@ -49,6 +49,7 @@ class SqliteBroker:
     def __init__(self, path: str, *, synchronous: str = "FULL") -> None:
         self.database = Database(path, synchronous=synchronous)
         self._subscriptions: list[SqliteSubscription] = []
+        self._joined: SqliteJoinedBroker | None = None
         self._numbers = count()
 
     @classmethod
@@ -86,6 +87,8 @@ class SqliteBroker:
             append(connection, messages)
         for subscription in self._subscriptions:
             subscription.changed.set()
+        if self._joined is not None:
+            self._joined.came({message.topic for message in messages})
         self.database.wake_neighbours()
 
     def subscribe(self, group: Group) -> SqliteSubscription:
@@ -99,7 +102,8 @@ class SqliteBroker:
         if not isinstance(database, Database) or database.path != self.database.path:
             return None
         self.database = database
-        return SqliteJoinedBroker(database)
+        self._joined = SqliteJoinedBroker(database)
+        return self._joined
 
     async def trim(self, before: float, now: float, keep: frozenset[str]) -> int:
         async with self.database.writing() as connection:

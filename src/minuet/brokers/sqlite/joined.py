@@ -52,6 +52,11 @@ class SqliteJoinedBroker:
         unit.wake_others()
         return absorbed
 
+    def came(self, topics: set[str]) -> None:
+        """Of these topics this process has committed something outside the store's transactions."""
+        for subscription in self._subscriptions:
+            subscription.offer(None, (), topics)
+
 
 class SqliteJoinedSubscription:
     """One group's stream inside a store's transactions.
