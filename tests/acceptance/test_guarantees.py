@@ -17,6 +17,8 @@ from tests.acceptance.forked import KILLED, Parent, run
 from tests.acceptance.pairs import JOINED, KINDS, SEPARATE, Pair, adapters, committed_until, pair, rows
 
 LANES = ("transactional", "concurrent")
+LETTERS = 600
+"""More than a round takes, so that rounds share commits."""
 
 
 class Sent(Event):
@@ -139,6 +141,24 @@ async def test_at_most_once_gives_up_what_could_not_be_recorded(kind: str, tmp_p
     assert calls == [1]
     letters = where.look("SELECT consumer, reason FROM minuet_dead_letters")
     assert letters == [("post.call", "at_most_once")]
+
+
+@pytest.mark.parametrize("kind", [JOINED, SEPARATE])
+async def test_at_most_once_gives_up_nothing_for_its_neighbours(kind: str, tmp_path: Path) -> None:
+    """While another reaction loses the transaction it is in, again and again, what may run once is recorded."""
+    where, service = pair(kind, tmp_path), post("transactional", "at_most_once")
+
+    @service.reaction(retry=retry(times=2, first="1ms", most="1ms"))
+    async def call(sent: Sent, tx: Transaction) -> None:
+        await tx.execute("CREATE TEMP TABLE IF NOT EXISTS once (a INTEGER PRIMARY KEY)")
+        if sent.letter % 50 == 0:
+            await tx.execute("INSERT OR ROLLBACK INTO once VALUES (1), (1)")
+
+    async with App([service], **where.urls(), observers=()).running() as app:
+        await asyncio.gather(*(service.emit(Sent(letter=number)) for number in range(LETTERS)))
+        await app.settled()
+    assert where.look("SELECT count(DISTINCT letter) FROM letters") == [(LETTERS,)]
+    assert where.look("SELECT DISTINCT consumer FROM minuet_dead_letters") == [("post.call",)]
 
 
 @pytest.mark.slow
