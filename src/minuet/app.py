@@ -237,7 +237,8 @@ class App:
                 s.name: MessageWriter(s.name, broker.capabilities, joined=joined is not None) for s in self.services
             }
             await self._prepare(consuming, store, broker, starting)
-            lanes = Lanes(broker, joined, Surroundings(store, outlet, self.clock, self.chance, observers))
+            surroundings = Surroundings(store, outlet, self.clock, self.chance, observers)
+            lanes = Lanes(broker, joined, surroundings)
             for service in consuming:
                 reactors = await self._reactors(service, store, writers[service.name], stack)
                 lanes.add(reactors, groups_of([service], broker.capabilities))
@@ -251,7 +252,7 @@ class App:
             groups = {group.name for group in groups_of(consuming, broker.capabilities)}
             self._settling = Settling(lanes.built, groups, store, broker)
             stack.callback(setattr, self, "_settling", None)
-            presence = Presence(store, self.clock, observers, lanes.built)
+            presence = Presence(surroundings, lanes.built)
             stack.push_async_callback(presence.end)
             await presence.begin()
             self._worker = worker

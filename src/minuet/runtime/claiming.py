@@ -60,6 +60,8 @@ async def claim(lane: Lane, unit: Unit, recorder: Recorder, room: int, *, by: fl
         busy = await parking.busy(consumer)
     by = lane.due_by() if by is None else by
     due = await parking.due(consumer, by, room, run=True) if busy and room else []
+    if any(map(killed_before, due)):
+        lane.surroundings.warn()
     started = await _may_begin(lane, unit, recorder, due)
     if len(due) == room:
         lane.may_be_parked = lane.may_be_parked or busy

@@ -11,19 +11,16 @@ from collections.abc import Sequence
 
 import msgspec
 
-from minuet.ports.clock import Clock
-from minuet.ports.store import Parked, ParkedFilter, Standing, Store
+from minuet.ports.store import Parked, ParkedFilter, Standing
 from minuet.runtime.lanes import Lane
-from minuet.runtime.observing import Observers
 from minuet.runtime.once import AtMostOnceLane
+from minuet.runtime.surroundings import CAUTION, Surroundings
 from minuet.runtime.transactional import TransactionalLane
 
 PROCESSES = "processes"
 """The consumer of rows that are processes; no reaction's id is without a dot."""
 LOOK_SECONDS = 0.25
 """How soon a process knows that another of its services died: one look-up in an index."""
-CAUTION = 256
-"""How many deliveries a lane claims one by one after a process died: as many as that may have had in a round."""
 DEATHS = 8
 """After more deaths than this, none of them long ago, each one more makes caution last twice as long."""
 DOUBLINGS_AT_MOST = 6
@@ -36,10 +33,10 @@ MOST_REMEMBERED = DEATHS + DOUBLINGS_AT_MOST
 class Presence:
     """This process among those that run the same services, as far as their reactions run in transactions."""
 
-    def __init__(self, store: Store, clock: Clock, observers: Observers, lanes: Sequence[Lane]) -> None:
-        self._store = store
-        self._clock = clock
-        self._observers = observers
+    def __init__(self, surroundings: Surroundings, lanes: Sequence[Lane]) -> None:
+        self._store = store = surroundings.store
+        self._clock = surroundings.clock
+        self._observers = surroundings.observers
         self._lanes = [
             lane
             for lane in lanes
@@ -47,6 +44,7 @@ class Presence:
             and not isinstance(lane, AtMostOnceLane)
             and store.capabilities.shared
         ]
+        surroundings.careful.extend(lane.be_careful for lane in self._lanes)
         self._services = sorted({lane.reactor.service for lane in self._lanes})
         self._own: Parked | None = None
         self._known: set[int] = set()

@@ -69,15 +69,22 @@ class TransactionalLane(Lane):
         except OutOfStep:
             self._mark.wrong()
             raise
+        if recorder is None:
+            self.may_be_parked = True
+            return
         self._suspicion.committed()
         recorder.committed()
         await recorder.count_late(self.store)
 
-    async def _round_together(self, subjects: list[Delivery | Parked]) -> Recorder:
-        """A round in one transaction; what meets the reaction in it is added to `subjects`."""
+    async def _round_together(self, subjects: list[Delivery | Parked]) -> Recorder | None:
+        """A round in one transaction; what meets the reaction in it is added to `subjects`. None when there was reason
+        to be careful by the time it began.
+        """
         suspects = bool(self._suspicion)
         most = 1 if suspects else self._size.most
         async with self.store.transaction(alone=self._size.slow or suspects) as unit:
+            if self._careful:
+                return None
             now = asyncio.get_running_loop().time
             began = now()
             recorder = self._recorder(unit)
