@@ -42,7 +42,7 @@ async def run_fleet(plan: Plan, show: Callable[[Glance], None]) -> Verdict:
                 await watch.until_settled(feeding, fleet.check)
             finally:
                 feeding.cancel()
-        return await judge(settling, expectation, fleet.kills, time.monotonic() - started)
+        return await watch.asked(lambda: judge(settling, expectation, fleet.kills, time.monotonic() - started))
 
 
 async def run_alone(plan: Plan, show: Callable[[Glance], None]) -> Verdict:

@@ -6,14 +6,15 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from minuet.demo.plan import DemoFailed
 from minuet.demo.settling import Settling
 from minuet.examples.order_fulfilment.audit import Expectation
 from minuet.examples.order_fulfilment.books import PROGRESS, progress_of
 
+T = TypeVar("T")
 LOOK_SECONDS = 0.1
 STALL_SECONDS = 60.0
 """How long nothing may happen while something is awaited. Where a broker does not show what it still has, and nobody
@@ -92,6 +93,18 @@ class Watch:
             if started - self._changed_at > self._stall_seconds:
                 raise DemoFailed(await self._stalled())
             await asyncio.sleep(max(LOOK_SECONDS, 5 * (time.monotonic() - started)))
+
+    async def asked(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What is asked at the end. A server that is away is asked again, for as long as a standstill may last."""
+        ends = time.monotonic() + self._stall_seconds
+        while True:
+            try:
+                return await ask()
+            except Exception:  # whatever a client library raises while its server is away
+                if time.monotonic() > ends:
+                    raise
+                logging.getLogger("minuet.demo").warning("Broker or store could not be asked.", exc_info=True)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _settled(self) -> bool:
         if await self._settling.waiting():

@@ -1,6 +1,7 @@
 """Looking on until everything is settled, or nothing happens any more."""
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from minuet.app import App
 from minuet.demo.plan import DemoFailed, url_of
 from minuet.demo.settling import Settling, opened
-from minuet.demo.verdict import judge
+from minuet.demo.verdict import Verdict, judge
 from minuet.demo.watch import Glance, Watch
 from minuet.examples.order_fulfilment import generate
 from minuet.examples.order_fulfilment.app import build
@@ -87,3 +88,34 @@ def test_a_stall_says_what_is_awaited(tmp_path) -> None:
     awaited = str(stalled.value).partition("Still awaited: ")[2]
     assert "shipping.ship has never started; notifications.tell has never started" in awaited
     assert "payments" not in awaited
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_the_books_are_asked_for_again_while_they_cannot_be_read(comes, tmp_path) -> None:
+    """A server that was killed last may be away when all is done. One that never comes back is told as it is."""
+    file, url, settings = tmp_path / "orders.csv", url_of(tmp_path / "orders.db"), Settings()
+    generate.write(file, 10, seed=1)
+    expectation = expect([file], settings)
+
+    async def asked() -> None:
+        app = build(url, url, settings)
+        async with opened(app, url, url) as settling:
+            watch = Watch(settling, expectation, lambda _: None, stall_seconds=60 if comes else 0)
+            attempts = 0
+
+            async def ask() -> Verdict:
+                nonlocal attempts
+                attempts += 1
+                if comes and attempts == 3:
+                    for name in SERVICES:
+                        await set_up(app, name, settling.store)
+                return await judge(settling, expectation, 0, 0.0)
+
+            verdict = await watch.asked(ask)
+            assert (attempts, verdict.audit.balanced) == (3, False)
+
+    if comes:
+        asyncio.run(asked())
+    else:
+        with pytest.raises(sqlite3.OperationalError, match="no such table"):
+            asyncio.run(asked())
