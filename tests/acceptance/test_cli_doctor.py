@@ -176,7 +176,10 @@ def powerless(*arguments, cwd):
     return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="takes rights from root as Linux does")
+@pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="root may write everything; only Linux lets a process give up that right alone (prctl)",
+)
 def test_a_file_that_may_not_be_written_is_wrong_and_no_place_to_run(office):
     """Doctor looks into it and says so; services are refused before they begin."""
     (office / "post.db").chmod(0o444)
@@ -189,7 +192,10 @@ def test_a_file_that_may_not_be_written_is_wrong_and_no_place_to_run(office):
     assert "Traceback" not in ran.stderr
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="takes rights from root as Linux does")
+@pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="root may write everything; only Linux lets a process give up that right alone (prctl)",
+)
 def test_a_folder_that_may_not_be_written_is_wrong(office):
     """SQLite keeps its log beside the file."""
     office.chmod(0o555)

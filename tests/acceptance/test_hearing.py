@@ -56,8 +56,6 @@ BLOCKS = pytest.mark.parametrize("blocks", ["Python", "C", "a thread"])
 @contextmanager
 def blocked(directory: Path, loop: str, blocks: str, within: str) -> Iterator[Running]:
     """An app at work whose one reaction never ends."""
-    if loop == "uvloop":
-        pytest.importorskip("uvloop")
     keyword = "def" if blocks == "a thread" else "async def"
     (directory / "calling.py").write_text(APP.format(loop=loop, blocks=blocks, keyword=keyword, within=within))
     os.mkfifo(directory / "gate")

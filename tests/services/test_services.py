@@ -82,7 +82,10 @@ def pid_of(directory, name="listener") -> int:
     return json.loads((directory / name / "process.json").read_text())["pid"]
 
 
-needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+needs_proc = pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="who a process is, and what it listens on, is looked up in /proc, which only Linux has",
+)
 
 
 # Ports

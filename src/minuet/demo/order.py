@@ -65,7 +65,7 @@ async def run_alone(plan: Plan, show: Callable[[Glance], None]) -> Verdict:
                 await watch.until_settled(feeding)
             finally:
                 feeding.cancel()
-        return await judge(settling, expectation, 0, time.monotonic() - started)
+        return await watch.asked(lambda: judge(settling, expectation, 0, time.monotonic() - started))
 
 
 class Feeding:
