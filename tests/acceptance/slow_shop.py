@@ -1,6 +1,7 @@
 """One event, two services: one keeps pace with whoever emits it, the other is slow until it is told to hurry."""
 
 import asyncio
+import logging
 import resource
 import sys
 from typing import Any
@@ -59,16 +60,29 @@ def shop(broker: str, store: str, hurry: Hurry | None = None) -> tuple[App, Serv
 async def serve(parent: Parent, broker: str, store: str, service: str) -> None:
     """Run one service; hurry at the word `hurry`, and stop at `stop`.
 
-    When it is ready, and when it is told to hurry, it says how much memory it has had at most, in KB.
+    When it is ready, and when it is told to hurry, it says how much memory it has had at most, in KB, and what it has
+    warned of.
     """
-    hurry = Hurry()
+    warned, hurry = list[str](), Hurry()
+    logging.getLogger("minuet").addHandler(Warnings(warned))
     app, _ = shop(broker, store, hurry)
     async with app.running([service]):
         parent.say(str(most_kilobytes()))
         assert await asyncio.to_thread(parent.wait_for_word) == "hurry"
-        parent.say(str(most_kilobytes()))
+        parent.say(" ".join([str(most_kilobytes()), *warned]))
         hurry.told.set()
         assert await asyncio.to_thread(parent.wait_for_word) == "stop"
+
+
+class Warnings(logging.Handler):
+    """Keeps what is worth a warning."""
+
+    def __init__(self, kept: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._kept = kept
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._kept.append(record.getMessage())
 
 
 def most_kilobytes() -> int:

@@ -1,6 +1,8 @@
 """Where Kafka's own bounds are met: a full queue, a delivery that stays open, topics as somebody else made them."""
 
 import asyncio
+import gc
+import tracemalloc
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -83,6 +85,26 @@ async def test_a_delivery_that_stays_open_bounds_how_far_its_partition_is_read()
                 await subscription.acknowledge(lot)
                 found += lot
         assert [each.id for each in found] == [first.id, *(str(number) for number in range(seen, count))]
+
+
+async def test_what_a_membership_had_fetched_goes_with_it() -> None:
+    """Whoever leaves and joins again, or whose memberships fail, does not hold a queue for each of them."""
+    async with opened("partitions=1") as (broker, group):
+        await broker.provision([group])
+        await broker.publish([Message(group.topics[0], "k", str(n), "/test", None, b"x" * 100_000) for n in range(200)])
+        gc.disable()
+        tracemalloc.start()
+        try:
+            for _ in range(5):
+                subscription = broker.subscribe(group)
+                for _ in range(30):
+                    await asyncio.wait_for(subscription.receive(1), PATIENCE_SECONDS)
+                await subscription.close()
+            kept_bytes, most_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+    assert kept_bytes * 10 < most_bytes
 
 
 async def test_a_topic_with_fewer_partitions_than_declared_is_refused() -> None:

@@ -127,6 +127,7 @@ class InboxInlet:
 
     def forget(self) -> None:
         """The subscription is gone: what waits will be received anew."""
+        self._waiting.clear()  # a round that is long over it has it too
         self._waiting = []
 
     async def ready(self) -> bool:

@@ -216,12 +216,25 @@ class Intake:
                     self.dirty.discard(partition)
             self._forget()
 
+    def close(self) -> None:
+        """Nothing of it is anybody's any more."""
+        self.drop(list(self.assigned))
+
     def _forget(self) -> None:
         """Keep only what is of partitions that stay."""
-        stay = {slot for slot, partition in self._slots.items() if not partition.leaving}
-        kept = [delivery for delivery in self._ready if delivery.token >> _SLOT in stay]
-        self._waiting_bytes -= sum(len(d.body) for d in self._ready) - sum(len(d.body) for d in kept)
-        self._ready = deque(kept)
+        stay = {where for where, partition in self.assigned.items() if not partition.leaving}
+        slots = {self.assigned[where].slot for where in stay}
+        self._ready = deque(delivery for delivery in self._ready if delivery.token >> _SLOT in slots)
+        kept: list[tuple[int, list[Record] | End]] = []
+        for epoch, found in self._raw:
+            if isinstance(found, End):
+                kept.append((epoch, found))
+            elif records := [record for record in found if (record.topic(), record.partition()) in stay]:
+                kept.append((epoch, records))
+        self._raw = deque(kept)
+        raw = [record for _, found in kept if not isinstance(found, End) for record in found]
+        self._raw_count = len(raw)
+        self._waiting_bytes = sum(map(len, raw)) + sum(len(delivery.body) for delivery in self._ready)
 
     def commits(self, wheres: Iterable[Where] | None = None) -> list[tuple[Where, int, str]]:
         """What is to be committed, of these partitions or of all; from now on it counts as committed."""

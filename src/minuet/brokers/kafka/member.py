@@ -94,6 +94,7 @@ class Member:
                 self._tell(self._end)
 
     def _end(self) -> None:
+        self.intake.close()  # a member, who shares it and its subscriptions hold each other: not soon looked for
         if not self._ended.done():
             self._ended.set_result(None)
         self._wake()

@@ -1,8 +1,10 @@
 """What was fetched of a partition counts as done when it is acknowledged, or when it is known that nothing is there."""
 
+import sys
+
 from confluent_kafka import Message as Record
 
-from minuet.brokers.kafka.intake import Intake
+from minuet.brokers.kafka.intake import MOST_WAITING_BYTES, Intake
 
 WHERE = ("there", 0)
 
@@ -82,3 +84,27 @@ def test_what_was_fetched_before_a_partition_was_made_anew_is_not_taken_for_what
     assert intake.commits() == []
     intake.acknowledge(new)
     assert intake.commits() == [(WHERE, 3, "")]
+
+
+def test_what_was_fetched_of_a_partition_that_is_lost_is_kept_no_longer() -> None:
+    """Its memory is there for what comes next, and what is of the partitions that stay is handed out."""
+    intake = begun()
+    intake.assign(("there", 1), 0, "")
+    intake.arrived([*records(0, 1), Record(topic="there", partition=1, offset=0, value=b"{}")])
+    assert len(intake.take(1, None)) == 1
+    intake.arrived([Record(topic="there", partition=0, offset=2, value=b"x" * MOST_WAITING_BYTES)])
+    assert intake.full
+    intake.drop([WHERE])
+    assert not intake.full
+    assert len(intake.take(10, None)) == 1
+
+
+def test_a_member_that_has_ended_keeps_nothing() -> None:
+    """Nobody looks soon for what only holds itself."""
+    kept = Record(topic="there", partition=0, offset=0, value=b"{}")
+    before = sys.getrefcount(kept)
+    intake = begun()
+    intake.arrived([kept])
+    intake.close()
+    assert sys.getrefcount(kept) == before
+    assert repr(intake) == "<Intake of 0 partitions, 0 waiting>"
