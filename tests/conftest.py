@@ -1,11 +1,23 @@
-"""What all suites share: a summary that names each suite and what became of its tests."""
+"""What all suites share: tests may be `async def`, and a summary names each suite and what became of its tests."""
 
+import asyncio
+import inspect
 from collections import Counter, defaultdict
 from pathlib import PurePosixPath
 
 import pytest
 
 OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an async test to its end, in an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

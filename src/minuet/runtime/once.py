@@ -27,9 +27,10 @@ class AtMostOnceLane(TransactionalLane):
 
     async def _round(self) -> None:
         try:
-            started = await self._claimed()
-            if started:
-                await self._run_once(started)
+            async with self.surroundings.alone.round():
+                started = await self._claimed()
+                if started:
+                    await self._run_once(started)
         except BaseException:
             self._unheard = True
             raise
