@@ -8,6 +8,7 @@ import pytest
 from minuet.errors import MessagesRefused
 from minuet.ports.broker import Message
 from minuet.ports.observer import Point
+from minuet.ports.store import CLAIM_BYTES
 from minuet.runtime.housekeeping import Housekeeping
 from minuet.runtime.observing import Observers
 from minuet.runtime.refusals import MOST_BEHIND, MOST_REFUSED
@@ -17,7 +18,7 @@ from minuet.testing.signals import Signals
 from tests.acceptance.forked import Forked, Parent
 from tests.acceptance.pairs import Pair
 from tests.acceptance.postgres_pairs import PostgresPair
-from tests.acceptance.relays import SHORT_SECONDS, message, opened, owe, relaying, where
+from tests.acceptance.relays import SHORT_SECONDS, emit, message, opened, owe, relaying, where
 
 __all__ = ["where"]
 
@@ -104,6 +105,41 @@ async def test_a_dead_topic_holds_up_itself_alone(where, keys: int) -> None:
     for key in range(keys):
         assert [each for each in logged if int(each[5:]) % keys == key] == [each.id for each in dead[key::keys]]
     assert keys < 600 or any("refused as a whole" in place for place, _ in signals.troubles)
+
+
+class Weighing:
+    """A broker that knows how much it was given at a time at most, and takes nothing that is too large."""
+
+    def __init__(self, broker, most_bytes: int) -> None:
+        self._broker = broker
+        self._most_bytes = most_bytes
+        self.heaviest_bytes = 0
+
+    async def publish(self, messages) -> None:
+        if any(len(each.body) > self._most_bytes for each in messages):
+            raise ValueError("too large")
+        self.heaviest_bytes = max(self.heaviest_bytes, sum(len(each.body) for each in messages))
+        await self._broker.publish(messages)
+
+
+@pytest.mark.parametrize("held", [False, True])
+async def test_large_messages_are_published_a_few_at_a_time(where, held) -> None:
+    """However they come to the relay: what it has of them in memory is bounded. What no broker takes, because it is too
+    large, keeps its place, and others go on.
+    """
+    signals = Signals()
+    async with opened(where) as (broker, store):
+        weighing = Weighing(broker, CLAIM_BYTES)
+        async with relaying(store, weighing, signals) as relay:
+            for number in range(40):
+                each = Message("Topic", f"{number}", f"{number}", "test", {}, b"x" * (CLAIM_BYTES // 4))
+                huge = Message("Huge", f"{number}", f"huge {number}", "test", {}, b"x" * (CLAIM_BYTES + 1))
+                for one in (huge, each) if number < 2 else (each,):
+                    await (emit(store, relay, one) if held else owe(store, one))
+            await signals.reached(Point.PUBLISHED, topic="Topic", count=40)
+        assert [row.message.id for row in await store.owed()] == ["huge 0", "huge 1"]
+    assert where.logged_ids("Topic") == [f"{number}" for number in range(40)]
+    assert 0 < weighing.heaviest_bytes < CLAIM_BYTES + CLAIM_BYTES // 4
 
 
 async def test_topics_of_which_none_has_too_many_do_not_hold_up_another_together(where) -> None:

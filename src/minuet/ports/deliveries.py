@@ -134,6 +134,8 @@ class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 LEASE_SECONDS = 30.0
 """How long a relay holds what it publishes, when it says nothing else. Longer than a publish takes."""
+CLAIM_BYTES = 2 * 1024 * 1024
+"""How much the bodies of what it claims together come to, when it says nothing else."""
 
 
 class Owed(msgspec.Struct, frozen=True):

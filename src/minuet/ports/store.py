@@ -8,7 +8,8 @@ A store keeps these clauses, which `minuet.testing.conformance` checks under the
   Names that others chose (ids, sources, keys, instances) may be of any length; what a store shows of a long one may be
   shorter.
 - S04 Two units that remember the same identity at the same time: one of them finds it seen.
-- S05 The outbox gives back what was owed in the order of its owing, and never what is done or not committed.
+- S05 The outbox gives back what was owed in the order of its owing, no more at a time than is asked for, and never
+  what is done or not committed.
 - S06 Two relays never hold the same outbox row at a time; a dead relay's rows come free at once, a living one's when
   its lease ends, and with that claim they can be neither paid nor given back any more.
 - S07 A parked delivery falls due at its instant, not before, also in another process and after a restart.
@@ -44,6 +45,7 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 
 from minuet.ports.deliveries import (
+    CLAIM_BYTES,
     LEASE_SECONDS,
     Attempt,
     DeadLetter,
@@ -62,6 +64,7 @@ from minuet.ports.transaction import Parameters, Transaction
 
 __all__ = [
     "ABSORBED",
+    "CLAIM_BYTES",
     "LEASE_SECONDS",
     "Attempt",
     "Counters",
@@ -281,11 +284,16 @@ class Store(Protocol):
     # -- asked by the relay
 
     async def claim_owed(
-        self, limit: int, *, lease_seconds: float = LEASE_SECONDS, without: Collection[str] = ()
+        self,
+        limit: int,
+        *,
+        lease_seconds: float = LEASE_SECONDS,
+        without: Collection[str] = (),
+        limit_bytes: int = CLAIM_BYTES,
     ) -> list[Owed]:
-        """Hold the oldest outbox rows for publishing, but for those of some topics. Those of a dead process are free
-        again, and those whose lease has ended; behind what another has claimed nothing is given, and behind what is
-        held from its birth nothing of its key.
+        """Hold the oldest outbox rows for publishing, but for those of some topics: at most `limit`, and no more once
+        their bodies come to `limit_bytes`. Those of a dead process are free again, and those whose lease has ended;
+        behind what another has claimed nothing is given, and behind what is held from its birth nothing of its key.
         """
         ...
 

@@ -12,9 +12,9 @@ MOST = 10_000
 """How many messages wait; what is owed beyond them is claimed."""
 MOST_BYTES = 16 * 1024 * 1024
 """How much their bodies come to, give or take a commit."""
-BATCH = 2048
-"""How many are published together at most, give or take a commit: a broker's work goes by batches and their topics, and
-those of a batch are many."""
+BATCH, BATCH_BYTES = 2048, 2 * 1024 * 1024
+"""How many are published together at most, and how much their bodies come to, give or take a commit: a broker's work
+goes by batches and their topics, and those of a batch are many."""
 
 
 class Held:
@@ -49,11 +49,13 @@ class Held:
 
     def batch(self) -> list[Owed]:
         """Take what is to be published next."""
-        taken: list[Owed] = []
-        while self._commits and len(taken) < BATCH:
+        taken, left_bytes = list[Owed](), BATCH_BYTES
+        while self._commits and len(taken) < BATCH and left_bytes > 0:
             _, rows = self._commits.popleft()
+            size_bytes = sum(len(row.message.body) for row in rows)
             self._count -= len(rows)
-            self._bytes -= sum(len(row.message.body) for row in rows)
+            self._bytes -= size_bytes
+            left_bytes -= size_bytes
             taken += rows
         return taken
 

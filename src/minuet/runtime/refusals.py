@@ -13,8 +13,9 @@ from minuet.runtime.feed import RECONNECT
 
 MOST_REFUSED = 10
 """How many messages of a topic are refused one by one; then the topic is."""
-MOST_BEHIND = 256
-"""How many of a topic are refused or wait behind such of their keys, claimed in vain each time; then the topic is."""
+MOST_BEHIND, MOST_BEHIND_BYTES = 256, 16 * 1024 * 1024
+"""How many of a topic are refused or wait behind such of their keys, and how much their bodies come to: claimed in vain
+each time; when there are more, the topic is refused."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -38,6 +39,8 @@ class Refusals:
         """By topic, those that are refused as a whole."""
         self.passed_over = 0
         """How many of those claimed last were refused before, or wait behind such."""
+        self.passed_over_bytes = 0
+        """How much their bodies come to."""
 
     def __bool__(self) -> bool:
         return bool(self._messages or self._topics)
@@ -59,25 +62,25 @@ class Refusals:
         others may be ready that were not claimed, because those that are not took their room.
         """
         if not self._messages:
-            self.passed_over = 0
+            self.passed_over = self.passed_over_bytes = 0
             return self._one_of_each_topic(owed), False
         there = {row.id for row in owed}
         self._messages = {number: refusal for number, refusal in self._messages.items() if number in there}
         blocked: set[tuple[str, str]] = set()
         ready: list[Owed] = []
-        waiting = Counter[str]()
+        waiting, waiting_bytes = Counter[str](), Counter[str]()
         for row in owed:
             refusal = self._messages.get(row.id)
             if refusal is not None and refusal.again_at > now:
                 blocked.update(_order(row))
-                waiting[row.message.topic] += 1
             elif blocked.isdisjoint(_order(row)):
                 ready.append(row)
-            else:
-                waiting[row.message.topic] += 1
-        many = [topic for topic, rows in waiting.items() if rows > MOST_BEHIND]
+                continue
+            waiting[row.message.topic] += 1
+            waiting_bytes[row.message.topic] += len(row.message.body)
+        many = [t for t, rows in waiting.items() if rows > MOST_BEHIND or waiting_bytes[t] > MOST_BEHIND_BYTES]
         others = bool(many) or waiting.total() > self.passed_over
-        self.passed_over = waiting.total()
+        self.passed_over, self.passed_over_bytes = waiting.total(), waiting_bytes.total()
         for topic in many:
             self._topics[topic] = min(self._forget_messages(topic), key=lambda refusal: refusal.again_at)
         return self._one_of_each_topic([row for row in ready if row.message.topic not in many]), others

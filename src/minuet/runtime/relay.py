@@ -14,7 +14,7 @@ from minuet.errors import BrokerUnavailable, MessagesRefused
 from minuet.ports.broker import Broker
 from minuet.ports.clock import Chance
 from minuet.ports.observer import Point, Turn
-from minuet.ports.store import LEASE_SECONDS, Owed, Store
+from minuet.ports.store import CLAIM_BYTES, LEASE_SECONDS, Owed, Store
 from minuet.runtime.feed import RECONNECT
 from minuet.runtime.held import Held
 from minuet.runtime.observing import Observers
@@ -158,9 +158,12 @@ class Relay:
             return []
         self._looks = False
         without = self._refusals.topics_held_up(_now())
-        passed_over = self._refusals.passed_over + len(self._left) + len(self._published)
+        limit = BATCH + self._refusals.passed_over + len(self._left) + len(self._published)
+        limit_bytes = CLAIM_BYTES + self._refusals.passed_over_bytes
         try:
-            owed = await self._store.claim_owed(BATCH + passed_over, lease_seconds=self.lease_seconds, without=without)
+            owed = await self._store.claim_owed(
+                limit, lease_seconds=self.lease_seconds, without=without, limit_bytes=limit_bytes
+            )
         except BaseException:
             self._looks = True
             raise

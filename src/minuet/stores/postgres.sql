@@ -124,8 +124,13 @@ UPDATE minuet_outbox SET owner = NULL WHERE id IN (
 -- The oldest rows that nobody holds. Behind what somebody else has claimed nothing is given, and behind what is held
 -- from its birth nothing of its key, by whomever.
 -- name: outbox_hold
-WITH free AS MATERIALIZED (
-    SELECT id, key FROM minuet_outbox WHERE owner IS NULL AND NOT topic = ANY($1::text[]) ORDER BY id LIMIT $2::bigint
+WITH oldest AS (
+    SELECT id, key, coalesce(octet_length(body), octet_length(octets)) AS bytes
+    FROM minuet_outbox WHERE owner IS NULL AND NOT topic = ANY($1::text[]) ORDER BY id LIMIT $2::bigint
+),
+free AS MATERIALIZED (
+    SELECT id, key FROM (SELECT id, key, bytes, sum(bytes) OVER (ORDER BY id) AS with_it FROM oldest) counted
+    WHERE with_it - bytes < $5::bigint
 ),
 held AS MATERIALIZED (
     SELECT id, key, topic, split_part(owner, ':', 1) AS member, starts_with(split_part(owner, ':', 2), 'born') AS born

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from minuet.ports.broker import Message
 from minuet.ports.store import Owed
-from minuet.runtime.refusals import MOST_BEHIND, MOST_REFUSED, Behind, Refusals
+from minuet.runtime.refusals import MOST_BEHIND, MOST_BEHIND_BYTES, MOST_REFUSED, Behind, Refusals
 
 LONG_AFTER = 1e6
 
@@ -17,8 +17,8 @@ class Full:
         return 1.0
 
 
-def owed(number: int, topic: str = "Sold", key: str | None = None) -> Owed:
-    return Owed(number, Message(topic, key, f"{number}", "/s", None, "{}"), 0.0)
+def owed(number: int, topic: str = "Sold", key: str | None = None, body: str = "{}") -> Owed:
+    return Owed(number, Message(topic, key, f"{number}", "/s", None, body), 0.0)
 
 
 def numbers(rows: list[Owed]) -> list[int]:
@@ -89,6 +89,18 @@ def test_a_refused_one_before_many_of_its_key_holds_up_their_topic() -> None:
     assert refusals.topics_held_up(0.0) == {"Sold"}
 
 
+def test_a_refused_one_before_much_of_its_key_holds_up_their_topic() -> None:
+    """A few large ones are as much to claim in vain as many."""
+    refusals = Refusals(Full())
+    refusals.refuse(owed(0, key="a"), 0.0)
+    third = "x" * (MOST_BEHIND_BYTES // 3)
+    behind = [owed(number, key="a", body=third) for number in range(4)]
+    assert refusals.ready(behind[:3], 0.0) == ([], True)
+    assert refusals.topics_held_up(0.0) == set()
+    assert refusals.ready(behind, 0.0) == ([], True)
+    assert refusals.topics_held_up(0.0) == {"Sold"}
+
+
 def test_what_is_no_longer_owed_is_forgotten() -> None:
     """Another relay has published it, or somebody took it away."""
     refusals = Refusals(Full())
@@ -103,7 +115,7 @@ def test_what_took_the_room_of_others_is_told() -> None:
     refusals.refuse(owed(1, key="a"), 0.0)
     rows = [owed(1, key="a"), owed(2, key="a")]
     assert refusals.ready(rows, 0.0) == ([], True)
-    assert refusals.passed_over == 2
+    assert (refusals.passed_over, refusals.passed_over_bytes) == (2, 4)
     assert refusals.ready(rows, 0.0) == ([], False)
 
 

@@ -16,6 +16,7 @@ from minuet.databases.postgres.pipelining import Line, Row
 from minuet.databases.postgres.place import PostgresPlace
 from minuet.ports.examined import Examined
 from minuet.ports.store import (
+    CLAIM_BYTES,
     LEASE_SECONDS,
     DeadLetter,
     DeadLetterFilter,
@@ -99,10 +100,15 @@ class PostgresStore:
         return instant if isinstance(instant, float) else None
 
     async def claim_owed(
-        self, limit: int, *, lease_seconds: float = LEASE_SECONDS, without: Collection[str] = ()
+        self,
+        limit: int,
+        *,
+        lease_seconds: float = LEASE_SECONDS,
+        without: Collection[str] = (),
+        limit_bytes: int = CLAIM_BYTES,
     ) -> list[Owed]:
         while True:
-            if rows := await self._hold_owed(limit, lease_seconds, without):
+            if rows := await self._hold_owed(limit, limit_bytes, lease_seconds, without):
                 self.database.horizon.look_soon(pending=False)
                 return [_owed(row, str(row[9])) for row in sorted(rows)]
             owners = [owner for (owner,) in await self.database.read(SQL["outbox_holders"], texts(sorted(without)))]
@@ -111,7 +117,9 @@ class PostgresStore:
                     self.database.horizon.look_soon(pending=True)
                 return []
 
-    async def _hold_owed(self, limit: int, lease_seconds: float, without: Collection[str]) -> list[Row]:
+    async def _hold_owed(
+        self, limit: int, limit_bytes: int, lease_seconds: float, without: Collection[str]
+    ) -> list[Row]:
         claim = f"{self.database.member}:{next(self._claims)}:"
         async with self.database.writing() as line:
             # A claim that the server forgets when it breaks down is one that nobody has: it need not be on its disk.
@@ -119,7 +127,7 @@ class PostgresStore:
             line.post(SQL["outbox_by_index"])
             line.post(SQL["outbox_turn"], LOCKS)
             line.post(SQL["outbox_end_leases"])
-            held = line.send(SQL["outbox_hold"], texts(sorted(without)), limit, claim, lease_seconds)
+            held = line.send(SQL["outbox_hold"], texts(sorted(without)), limit, claim, lease_seconds, limit_bytes)
         return line.decoded(await held)
 
     async def _free_dead(self, owners: Sequence[str]) -> int:

@@ -16,6 +16,7 @@ from minuet.databases.sqlite import Database, Row, SqlitePlace
 from minuet.databases.sqlite.examination import examine, refuse_read_only, refuse_stranger
 from minuet.ports.examined import Examined
 from minuet.ports.store import (
+    CLAIM_BYTES,
     LEASE_SECONDS,
     DeadLetter,
     DeadLetterFilter,
@@ -93,18 +94,26 @@ class SqliteStore:
         return instant if isinstance(instant, float) else None
 
     async def claim_owed(
-        self, limit: int, *, lease_seconds: float = LEASE_SECONDS, without: Collection[str] = ()
+        self,
+        limit: int,
+        *,
+        lease_seconds: float = LEASE_SECONDS,
+        without: Collection[str] = (),
+        limit_bytes: int = CLAIM_BYTES,
     ) -> list[Owed]:
         if not await self.database.read(SQL["outbox_any"]):
             return []
         async with self.database.writing() as connection:
             now = time.time()
             claim = Claim(self.database.member, str(next(self._claims)), now + lease_seconds)
-            found: list[Row] = []
-            for row in connection.execute(SQL["outbox_claimable"], (text_of(sorted(without)), limit)).fetchall():
+            found, left_bytes = list[Row](), limit_bytes
+            for row in connection.execute(SQL["outbox_claimable"], (text_of(sorted(without)), limit)):
                 held = None if row[8] is None else claim_of(row[8])
                 if held is None or held.until <= now or not self.database.alive(held.member):
                     found.append(row)
+                    left_bytes -= len(row[6])
+                    if left_bytes <= 0:
+                        break
                 elif held.member != claim.member:
                     break  # in order: behind rows that another relay holds, nothing is published
             connection.executemany(SQL["outbox_hold"], [(str(claim), row[0]) for row in found])

@@ -77,6 +77,18 @@ class PublishesBackwards(HonestMemoryStore):
     caught_by, lie = "S05", _Backwards
 
 
+class _Generous(LyingStore):
+    async def claim_owed(self, limit: int, **options: Any) -> list[Owed]:
+        found: list[Owed] = await self.honest.claim_owed(limit, **{**options, "limit_bytes": 1 << 40})
+        return found
+
+
+class GivesHoweverLarge(HonestMemoryStore):
+    """How large the messages are that a relay is given is nobody's business."""
+
+    caught_by, lie = "S05", _Generous
+
+
 class _PayingNothing(LyingStore):
     async def paid(self, owed: Sequence[Owed]) -> None:
         await self.honest.paid(owed[:-1])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import msgspec
+
 from minuet.ports.store import Owed, Store
 from minuet.testing.conformance.claims import requires
 from minuet.testing.conformance.of_stores.bench import NOW, StoreBench, messages_of
@@ -30,6 +32,24 @@ class Owing(StoreBench):
             found += owed
         assert [row.message for row in found] == batch
         assert [row.at for row in found[9:11]] == [NOW, NOW + 10]
+
+    async def test_s05_no_more_is_given_than_is_asked_for(self) -> None:
+        """Bodies are counted too, or a batch of large ones would be as large as it likes. Only the last that is given
+        may go beyond what was asked for, however large it is.
+        """
+        store = await self.drained()
+        topic = self.new_name("Topic")
+        sizes = (100, 300, 300, 300, 5000, 100, 100)
+        batch = [
+            msgspec.structs.replace(self.message(topic, number), body=b"x" * size) for number, size in enumerate(sizes)
+        ]
+        await self.owe(store, *batch)
+        found: list[list[int]] = []
+        while owed := await store.claim_owed(100, limit_bytes=700):
+            assert len(found) < len(batch)
+            found.append([len(row.message.body) for row in owed])
+            await store.paid(owed)
+        assert found == [[100, 300, 300], [300, 5000], [100, 100]]
 
     async def test_s05_what_is_published_is_never_owed_again(self) -> None:
         """What was paid comes neither now nor after the next owing."""
