@@ -269,6 +269,7 @@ class App:
         for service in consuming:
             if service.setups:
                 async with store.transaction() as unit:
+                    await unit.one_at_a_time()  # or several that start at once would make the same tables
                     for setup in service.setups:
                         with preparing("Setup", service, setup.function, setup.place):
                             await setup.function(unit.transaction)

@@ -98,7 +98,7 @@ def test_urls_are_enough(tmp_path) -> None:
     done = run(tmp_path, *suites, "--broker", "memory://", "--store", "memory://")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "TestBroker: 18 clauses ran" in done.stdout
-    assert "TestStore: 19 clauses ran" in done.stdout
+    assert "TestStore: 20 clauses ran" in done.stdout
     done = run(tmp_path, *suites, "--store", "memory://", "--co", "-q")
     assert "TestStore" in done.stdout
     assert "TestBroker" not in done.stdout

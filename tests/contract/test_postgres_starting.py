@@ -164,6 +164,24 @@ def test_a_database_that_lets_nobody_write_is_told(opens, server):
     asyncio.run(opened(opens(frozen), create=False))
 
 
+def test_who_may_not_wait_for_a_lock_is_told_what_was_waited_for(server):
+    """A setting of the user's ends the wait for another process's setup; that one goes on."""
+
+    async def tried():
+        first, second = open_store(server), open_store(f"{server}&options=-clock_timeout=1")
+        await first.open()
+        await second.open()
+        async with first.transaction() as unit:
+            await unit.one_at_a_time()
+            with pytest.raises(StoreUnavailable, match=r"waiting for other processes failed: .* timeout\."):
+                async with second.transaction() as other:
+                    await other.one_at_a_time()
+        await second.close()
+        await first.close()
+
+    asyncio.run(tried())
+
+
 async def passed_on(url, port, come):
     """Let connections through to the server from this port, while `come` runs; what it returns."""
     parts = urlsplit(url)

@@ -34,6 +34,8 @@ A store keeps these clauses, which `minuet.testing.conformance` checks under the
 - S21 `owned` tells all that a process runs of a consumer, as the store knows it.
 - S22 With `holds`, what a unit owes held is given to nobody while its holder lives and its lease lasts, nor what is
   owed after it of its key; and of a key of which something else is owed, nothing is held.
+- S23 Of units that ask to be `one_at_a_time`, in whatever process, one goes on when the one before has ended, and sees
+  what it committed.
 """
 
 from __future__ import annotations
@@ -166,6 +168,12 @@ class Unit(Emission, Protocol):
 
     @property
     def counters(self) -> Counters: ...
+
+    async def one_at_a_time(self) -> None:
+        """Wait until no other unit that asked this is under way, in this process or another; until this one ends, none
+        will be. What those before it committed is seen from here on. Asked before anything else.
+        """
+        ...
 
     async def mark(self) -> None:
         """Remember this moment: a savepoint."""

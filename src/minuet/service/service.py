@@ -188,7 +188,9 @@ class Service:
         return function
 
     def setup(self, function: S) -> S:
-        """Declare an `async` function of a Transaction that prepares the service's tables at each start."""
+        """Declare an `async` function of a Transaction that prepares the service's tables at each start; of processes
+        that start at once, one does so at a time.
+        """
         where = Declared(f"Setup {self.name}.{function.__name__}", place_of(function))
         takes = [annotation for name, annotation in resolved(function, where).items() if name != "return"]
         is_async = inspect.iscoroutinefunction(function)

@@ -52,6 +52,9 @@ CREATE TABLE IF NOT EXISTS minuet_manifests (service TEXT PRIMARY KEY, manifest 
 CREATE INDEX IF NOT EXISTS minuet_outbox_owner ON minuet_outbox (owner COLLATE "C");
 DROP INDEX IF EXISTS minuet_outbox_held;
 
+-- name: unit_turn
+SELECT pg_advisory_xact_lock($1::int, 5);
+
 -- name: inbox_seen
 SELECT i.source, i.event_id FROM unnest($2::text[], $3::text[]) AS e (source, event_id)
 JOIN minuet_inbox i ON i.event_id = e.event_id AND i.source = e.source AND i.consumer = $1::text;

@@ -37,7 +37,7 @@ LONGEST_PAUSE_SECONDS = 0.5
 SWEEP_SECONDS = 5.0
 """How often a process looks although nobody told it to: a safety net of index look-ups under the notifications."""
 LOCKS = 0x6D696E76
-"""The class of those that let one process at a time change the schema or trim."""
+"""The class of those that let one process at a time change the schema, set up or trim."""
 CHANNEL = "minuet"
 NO_REFUSALS = {"08", "25", "40", "53", "54", "55", "57", "58", "F0", "XX"}
 """Classes of errors at a commit that are no doing of what is committed: no room, a conflict with others, an end."""

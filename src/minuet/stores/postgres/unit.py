@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from minuet.databases.json_columns import headers_text
-from minuet.databases.postgres import CHANNEL, ELSEWHERE, Committed, PostgresDatabase
+from minuet.databases.postgres import CHANNEL, ELSEWHERE, LOCKS, Committed, PostgresDatabase
 from minuet.databases.postgres.encoding import given_back, indexed, octets, texts
 from minuet.databases.postgres.pipelining import Line
+from minuet.databases.postgres.refusals import not_let_work
 from minuet.errors import CommitRefused, OutOfStep, StoreUnavailable, TransactionLost
 from minuet.ports.broker import Message
 from minuet.ports.store import LEASE_SECONDS, Owed
@@ -49,6 +50,7 @@ class PostgresUnit:
         self.line = line
         self.native: psycopg.AsyncConnection[Any] = line.connection
         self._adopted = adopted
+        self._database = database
         self.transaction = PostgresTransaction(line, database.answers)
         self.inbox = PostgresInbox(line)
         self.outbox = PostgresOutbox(line, self.wake_others, database.member)
@@ -59,6 +61,15 @@ class PostgresUnit:
         self.wakes_others = False
         self._marked = 0
         """How many callbacks there were at the mark."""
+
+    async def one_at_a_time(self) -> None:
+        try:
+            await self.line.send(SQL["unit_turn"], LOCKS)
+        except psycopg.Error as error:
+            if self.line.ended_by(error):
+                raise
+            shown = self._database.place.shown
+            raise StoreUnavailable(not_let_work(shown, "waiting for other processes", error)) from error
 
     async def mark(self) -> None:
         self.line.asked, self.line.failed = None, False

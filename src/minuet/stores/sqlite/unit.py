@@ -42,6 +42,9 @@ class SqliteUnit:
         self._marked = 0
         """How many callbacks there were at the mark."""
 
+    async def one_at_a_time(self) -> None:
+        """A unit is alone with the file from its beginning: it begins with SQLite's write lock."""
+
     async def mark(self) -> None:
         self.native.execute(MARK)
         self._guard.reacting = True

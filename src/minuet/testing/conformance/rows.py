@@ -39,4 +39,9 @@ async def add_row(unit: Unit, test: str, word: str) -> None:
 async def words_of(store: Store, test: str) -> list[str]:
     """All words of a test, sorted."""
     async with store.transaction() as unit:
-        return await unit.transaction.fetch(str, _WORDS, (test,))
+        return await words_in(unit, test)
+
+
+async def words_in(unit: Unit, test: str) -> list[str]:
+    """All words of a test, sorted, as this transaction sees them."""
+    return await unit.transaction.fetch(str, _WORDS, (test,))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import msgspec
 
 from minuet.ports.broker import Message
-from minuet.ports.store import Owed, ParkedFilter
+from minuet.ports.store import Owed, Parameters, ParkedFilter
 from minuet.stores.sqlite import MemoryStore
 from minuet.testing.saboteurs.honest import HonestMemoryStore, HonestSqliteStore
-from minuet.testing.saboteurs.lying import LyingStore, LyingUnit
+from minuet.testing.saboteurs.lying import Lying, LyingStore, LyingUnit
 
 
 class _CommittingErrors(LyingStore):
@@ -283,3 +283,43 @@ class ListensToNobody(HonestSqliteStore):
     """What others commit is not heard of."""
 
     caught_by, lie = "S20", _Deaf
+
+
+class _Piecemeal(Lying):
+    async def execute(self, sql: str, params: Parameters = ()) -> int:
+        async with self.honest.transaction() as unit:
+            changed: int = await unit.transaction.execute(sql, params)
+        return changed
+
+    async def fetch(self, into: type[Any], sql: str, params: Parameters = ()) -> list[Any]:
+        async with self.honest.transaction() as unit:
+            rows: list[Any] = await unit.transaction.fetch(into, sql, params)
+        return rows
+
+
+class _LettingGoUnit(LyingUnit):
+    def __init__(self, honest: Any, store: LyingStore, ends: AsyncExitStack) -> None:
+        super().__init__(honest, store)
+        self.ends = ends
+        self.ended = False
+
+    @property
+    def transaction(self) -> Any:
+        return _Piecemeal(self.store.honest) if self.ended else self.honest.transaction
+
+    async def one_at_a_time(self) -> None:
+        await self.ends.aclose()
+        self.ended = True
+
+
+class _LettingGo(LyingStore):
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[LyingUnit]:
+        async with AsyncExitStack() as ends:
+            yield _LettingGoUnit(await ends.enter_async_context(self.honest.transaction()), self, ends)
+
+
+class LetsOthersInBetween(HonestSqliteStore):
+    """A unit that asks to be the only one ends there and then, and its statements go on, each by itself."""
+
+    caught_by, lie = "S23", _LettingGo

@@ -1,4 +1,4 @@
-"""What a service's code and other processes see of the store: S18, S19, S20."""
+"""What a service's code and other processes see of the store: S18, S19, S20, S23."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import TypedDict
 import msgspec
 
 from minuet.errors import StoreUnavailable
+from minuet.ports.store import Store
 from minuet.testing.conformance.claims import requires
 from minuet.testing.conformance.of_stores.bench import NOW, StoreBench
 from minuet.testing.conformance.process import Prompter
-from minuet.testing.conformance.rows import add_row, rolled_back, words_of
-from minuet.testing.conformance.suite import refused
+from minuet.testing.conformance.rows import add_row, rolled_back, words_in, words_of
+from minuet.testing.conformance.suite import refused, yielding
 
 
 class AsStruct(msgspec.Struct):
@@ -143,3 +144,54 @@ class Sharing(StoreBench):
             await unit.parking.park([self.delivery(consumer, "a")], state="due", due_at=NOW)
             unit.wake_others()
         await prompter.hear("nothing")
+
+    async def test_s23_of_many_tasks_one_is_at_it_at_a_time(self) -> None:
+        """Of eight tasks that each write how many rows there are, four fail, and the others count one by one."""
+        store, test = await self.store(), self.new_name("test")
+        await self.soon(asyncio.gather(*(self._count(store, test, number) for number in range(8))), "eight tasks")
+        assert await words_of(store, test) == ["0", "1", "2", "3"]
+
+    async def _count(self, store: Store, test: str, number: int) -> None:
+        """Write how many rows there are; every other one ends with an error."""
+        async with store.transaction() if number % 2 else rolled_back(store) as unit:
+            await unit.one_at_a_time()
+            found = await words_in(unit, test)
+            await yielding(3)
+            await add_row(unit, test, str(len(found)))
+
+    @requires("shared")
+    async def test_s23_of_two_processes_one_is_at_it_at_a_time(self) -> None:
+        """What another process has begun is waited for, and then seen."""
+        store, test = await self.store(), self.new_name("test")
+        player = await self.player("scene_keeps_others_waiting", test)
+        await player.hears("written")
+        waiting = asyncio.create_task(self._in_turn(store, test))
+        await self.nothing_of(waiting, "units that went on beside one of another process")
+        await player.tell("commit")
+        assert await self.soon(waiting, "going on after another process's commit") == ["theirs"]
+
+    @requires("shared")
+    async def test_s23_a_process_that_dies_keeps_nobody_waiting(self) -> None:
+        """Killed before its commit, it lets the next one go on at once, who sees nothing of it."""
+        store, test = await self.store(), self.new_name("test")
+        player = await self.player("scene_keeps_others_waiting", test)
+        await player.hears("written")
+        waiting = asyncio.create_task(self._in_turn(store, test))
+        await yielding()
+        await player.kill()
+        assert await self.soon(waiting, "going on after another process's death") == []
+
+    async def _in_turn(self, store: Store, test: str) -> list[str]:
+        """The words that are there when it is this process's turn."""
+        async with store.transaction() as unit:
+            await unit.one_at_a_time()
+            return await words_in(unit, test)
+
+    async def scene_keeps_others_waiting(self, prompter: Prompter, test: str) -> None:
+        """Write a word, and commit when told."""
+        store = await self.store()
+        async with store.transaction() as unit:
+            await unit.one_at_a_time()
+            await add_row(unit, test, "theirs")
+            prompter.say("written")
+            await prompter.hear("commit")
