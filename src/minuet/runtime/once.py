@@ -51,6 +51,7 @@ class AtMostOnceLane(TransactionalLane):
     async def _run_once(self, started: Sequence[Parked]) -> None:
         try:
             async with self.store.transaction(alone=True) as unit:  # or others' mistakes would end what may run once
+                self._size.took(started)
                 now = asyncio.get_running_loop().time
                 began = now()
                 recorder = self._recorder(unit)

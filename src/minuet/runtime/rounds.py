@@ -6,7 +6,7 @@ Rules over numbers; nothing here waits, writes or reads a clock.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from minuet.errors import TransactionLost
 
@@ -15,6 +15,8 @@ BATCH = 256
 ROUND_SECONDS = 0.25
 """How long a round's turns should take at most. A transaction that is open for long keeps others from their events
 where broker and store are one database."""
+ROUND_BYTES = 8 * 1024 * 1024
+"""How much the bodies of a round should come to, give or take what their sizes differ; all of it is in memory."""
 SLOW_SECONDS = 0.02
 """A round that took longer lets no other lane share its commit the next time."""
 MOST_CAUTION = 256
@@ -23,22 +25,43 @@ MOST_CAUTION = 256
 Subject = TypeVar("Subject")
 
 
-class RoundSize:
-    """How many deliveries the next round takes: as many as are over soon, and one while nobody knows."""
+class Weighed(Protocol):
+    """Whatever has a body that is in memory."""
 
-    def __init__(self) -> None:
-        self.most = 1
+    @property
+    def body(self) -> str | bytes: ...
+
+
+class RoundSize:
+    """How many deliveries the next round takes: as many as are over soon and fit into memory, and one while nobody
+    knows.
+    """
+
+    def __init__(self, most: int = 1) -> None:
+        self._most_in_time = most
+        self._most_in_memory = BATCH
         self.slow = False
 
     def __repr__(self) -> str:
         return f"<RoundSize {self.most}{', slow' if self.slow else ''}>"
 
+    @property
+    def most(self) -> int:
+        """So many deliveries."""
+        return min(self._most_in_time, self._most_in_memory)
+
+    def took(self, taken: Sequence[Weighed]) -> None:
+        """A round took these."""
+        if taken:
+            usual_bytes = sum([len(each.body) for each in taken]) // len(taken)
+            self._most_in_memory = max(1, min(BATCH, ROUND_BYTES // max(1, usual_bytes)))
+
     def ran(self, seconds: float) -> None:
         """The turns of a round of at most so many took so long."""
         if seconds <= ROUND_SECONDS / 2:
-            self.most = min(BATCH, self.most * 2)
+            self._most_in_time = min(BATCH, self.most * 2)
         elif seconds > ROUND_SECONDS:
-            self.most = max(1, int(self.most * ROUND_SECONDS / seconds))
+            self._most_in_time = max(1, int(self.most * ROUND_SECONDS / seconds))
 
     def lasted(self, seconds: float) -> None:
         """All of a round took so long."""

@@ -92,6 +92,7 @@ class TransactionalLane(Lane):
             await self.inlet.enter(unit)
             # Asked afterwards: what the inbox knows because another process was quicker may be parked since then.
             taken, busy = await both(self.inlet.take(unit, most), unit.parking.busy(self.reactor.id))
+            self._size.took(taken)
             asked = busy and not (taken and suspects)
             due = await unit.parking.due(self.reactor.id, self.due_by(), most, run=False) if asked else []
             if any(map(killed_before, due)):

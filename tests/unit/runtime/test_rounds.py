@@ -4,20 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minuet.errors import TransactionLost
-from minuet.runtime.rounds import BATCH, MOST_CAUTION, ROUND_SECONDS, RoundSize, SharedMark, Suspicion
+from minuet.ports.broker import Delivery
+from minuet.runtime.rounds import BATCH, MOST_CAUTION, ROUND_BYTES, ROUND_SECONDS, RoundSize, SharedMark, Suspicion
 
 
-def sized(most: int) -> RoundSize:
-    """The size of rounds of at most so many."""
-    size = RoundSize()
-    size.most = most
-    return size
+def deliveries(*sizes: int) -> list[Delivery]:
+    """As many, whose bodies have so many bytes."""
+    return [Delivery("Sold", None, None, None, None, b"x" * size, token) for token, size in enumerate(sizes)]
 
 
 @given(st.floats(0.00001, 10), st.integers(1, BATCH))
 def test_rounds_of_even_turns_come_to_fit(turn_seconds, most) -> None:
     """Wherever it begins, a lane whose turns take equally long comes to rounds that fit, and never takes none."""
-    size = sized(most)
+    size = RoundSize(most)
     for _ in range(20):
         size.ran(size.most * turn_seconds)
     most = size.most
@@ -32,6 +31,28 @@ def test_quick_turns_share_whole_batches_soon() -> None:
     for _ in range(8):
         size.ran(0.0)
     assert size.most == BATCH
+
+
+@given(st.integers(0, 3 * ROUND_BYTES))
+def test_a_round_of_even_bodies_fits_into_memory(body_bytes) -> None:
+    """However large one is; and once they are small again, as many share a commit as ever."""
+    size = RoundSize(BATCH)
+    size.took(deliveries(body_bytes))
+    assert 1 <= size.most <= BATCH
+    assert size.most == 1 or size.most * body_bytes <= ROUND_BYTES
+    assert size.most == BATCH or (size.most + 1) * body_bytes > ROUND_BYTES
+    for _ in range(8):
+        size.took(deliveries(200, 100))
+        size.ran(0.0)
+    assert size.most == BATCH
+
+
+def test_a_round_that_took_nothing_tells_nothing_of_bodies() -> None:
+    """What was known stays known."""
+    size = RoundSize(BATCH)
+    size.took(deliveries(ROUND_BYTES // 4))
+    size.took([])
+    assert size.most == 4
 
 
 @given(st.lists(st.booleans(), max_size=60))
