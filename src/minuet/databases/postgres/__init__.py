@@ -28,6 +28,10 @@ from minuet.databases.postgres.refusals import lost, not_let_in, not_let_work, s
 from minuet.databases.postgres.witness import MEMBERS, Witness
 from minuet.errors import CommitRefused, ConnectionLost, NeverUsed, StoreUnavailable
 
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+ISOLATION = "SET default_transaction_isolation = 'read committed'"
+"""Each statement sees what was committed before it, whatever the server, the database or the user begin with: those who
+wait for each other go on with what the other has done."""
 OLDEST = 150000
 """The first server version that minuet knows: 15."""
 ENDLESS_SECONDS = 30.0
@@ -146,6 +150,7 @@ class PostgresDatabase:
                 line = Line(connection)
                 assert isinstance(connection, GuardedConnection)
                 connection.line = line
+                line.post(ISOLATION)
                 if not self._witness.present:
                     self._stirred.set()
             try:
@@ -190,7 +195,7 @@ class PostgresDatabase:
     async def writing(self, *, wakes: bool = False) -> AsyncGenerator[Line]:
         """A transaction on a line: durable when the block ends, rolled back when it raises."""
         async with self.line() as line:
-            line.post("BEGIN")
+            line.post(BEGIN)
             yield line
             await self.commit(line, wakes=wakes)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from minuet.databases.json_columns import headers_text
-from minuet.databases.postgres import CHANNEL, ELSEWHERE, LOCKS, Committed, PostgresDatabase
+from minuet.databases.postgres import BEGIN, CHANNEL, ELSEWHERE, LOCKS, Committed, PostgresDatabase
 from minuet.databases.postgres.encoding import given_back, indexed, octets, texts
 from minuet.databases.postgres.pipelining import Line
 from minuet.databases.postgres.refusals import not_let_work
@@ -230,7 +230,7 @@ class PostgresScope:
     async def __aenter__(self) -> PostgresUnit:
         self._held: AbstractAsyncContextManager[Line] = self._database.line()
         line = await self._held.__aenter__()
-        line.post("BEGIN")
+        line.post(BEGIN)
         self._unit = PostgresUnit(line, self._database)
         self._database.under_way += 1
         return self._unit
