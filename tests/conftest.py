@@ -10,12 +10,9 @@ import pytest
 OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run an async test to its end, in an event loop of its own. The conformance suites, which are classes, do so
-    themselves.
-    """
-    if pyfuncitem.cls is not None or not inspect.iscoroutinefunction(pyfuncitem.obj):
+    """Run an async test to its end, in an event loop of its own. Those of the conformance suites their plugin runs."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     names = inspect.signature(pyfuncitem.obj).parameters
     asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
