@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from minuet import App, Context, Event, Service, Transaction, retry
+from minuet.ports.observer import Point
+from minuet.runtime.alone import Alone
+from minuet.testing.signals import Signals
 from tests.acceptance.forked import KILLED, Forked, Parent, run
 from tests.acceptance.pairs import JOINED, SEPARATE, Pair, pair
 from tests.acceptance.postgres_pairs import POSTGRES, POSTGRES_SEPARATE, PostgresPair, postgres_pair
@@ -118,3 +121,47 @@ async def test_a_last_attempt_is_not_made_beside_poison(where: Pair | PostgresPa
     assert where.look("SELECT event_id, reason FROM minuet_dead_letters") == [("poison", "process_died")]
     assert where.look("SELECT key FROM notes") == [(INSIDE,)] * (bystander == INSIDE)
     assert where.unfinished() == {}
+
+
+class Noted(Event):
+    """Something is to be written down."""
+
+    number: int
+
+
+@pytest.mark.parametrize("guarantee", ["effectively_once", "at_most_once"])
+@pytest.mark.parametrize("where", [JOINED, SEPARATE], indirect=True)
+async def test_what_waited_for_a_last_attempt_is_not_begun_after_a_stop(where: Pair, guarantee, monkeypatch) -> None:
+    """It is left to the next process, or a stop would cut it off, and what may run once would be given up."""
+    service, turns, asked, noted = Service("desk", owns=[Noted]), list[Alone](), asyncio.Event(), list[int]()
+    honest = Alone.round
+
+    def watched(turn: Alone):
+        turns.append(turn)
+        asked.set()
+        return honest(turn)
+
+    monkeypatch.setattr(Alone, "round", watched)
+
+    @service.reaction(guarantee=guarantee)
+    async def note(event: Noted, tx: Transaction) -> None:
+        noted.append(event.number)
+
+    signals = Signals({Point.COMMITTED})
+    running = App([service], **where.urls(), observers=[signals]).running()
+    await running.__aenter__()
+    await service.emit(Noted(number=1))
+    await signals.reached(Point.COMMITTED, reaction="desk.note")
+    async with turns[-1].taken(last=True):
+        asked.clear()
+        await service.emit(Noted(number=2))
+        await asked.wait()
+        stopping = asyncio.create_task(running.__aexit__(None, None, None))
+        for _ in range(20):
+            await asyncio.sleep(0)
+    await stopping
+    assert noted == [1]
+    async with App([service], **where.urls(), observers=()).running() as app:
+        await app.settled()
+    assert noted == [1, 2]
+    assert where.look("SELECT * FROM minuet_dead_letters") == []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from minuet.errors import MessagesRefused
-from minuet.ports.broker import Message
+from minuet.ports.broker import Message, size_bytes_of
 from minuet.ports.observer import Point
 from minuet.ports.store import CLAIM_BYTES
 from minuet.runtime.housekeeping import Housekeeping
@@ -116,9 +116,9 @@ class Weighing:
         self.heaviest_bytes = 0
 
     async def publish(self, messages) -> None:
-        if any(len(each.body) > self._most_bytes for each in messages):
+        if any(size_bytes_of(each.body) > self._most_bytes for each in messages):
             raise ValueError("too large")
-        self.heaviest_bytes = max(self.heaviest_bytes, sum(len(each.body) for each in messages))
+        self.heaviest_bytes = max(self.heaviest_bytes, sum(size_bytes_of(each.body) for each in messages))
         await self._broker.publish(messages)
 
 
@@ -132,8 +132,8 @@ async def test_large_messages_are_published_a_few_at_a_time(where, held) -> None
         weighing = Weighing(broker, CLAIM_BYTES)
         async with relaying(store, weighing, signals) as relay:
             for number in range(40):
-                each = Message("Topic", f"{number}", f"{number}", "test", {}, b"x" * (CLAIM_BYTES // 4))
-                huge = Message("Huge", f"{number}", f"huge {number}", "test", {}, b"x" * (CLAIM_BYTES + 1))
+                each = Message("Topic", f"{number}", f"{number}", "test", {}, "\u6f22" * (CLAIM_BYTES // 12))
+                huge = Message("Huge", f"{number}", f"huge {number}", "test", {}, "\u6f22" * CLAIM_BYTES)
                 for one in (huge, each) if number < 2 else (each,):
                     await (emit(store, relay, one) if held else owe(store, one))
             await signals.reached(Point.PUBLISHED, topic="Topic", count=40)

@@ -7,7 +7,10 @@ import uuid
 
 import pytest
 
+from minuet import App, Event, Service, Transaction
+from minuet.ports.observer import Point
 from minuet.stores.postgres import PostgresStore
+from minuet.testing.signals import Signals
 from tests.acceptance.postgres_pairs import PostgresPair, command, database_of, postgres_pair
 from tests.contract.servers import needs
 
@@ -50,3 +53,32 @@ async def remember_at_once(where: PostgresPair) -> None:
     finally:
         await one.close()
         await other.close()
+
+
+class Tried(Event):
+    """A reaction is to change its session."""
+
+
+def test_it_is_so_for_single_statements_also_after_a_reaction_that_changed_its_session(where: PostgresPair) -> None:
+    """What it set is taken back, and not to what the database says."""
+    asyncio.run(change_the_session(where))
+
+
+async def change_the_session(where: PostgresPair) -> None:
+    service, signals, store = Service("desk", owns=[Tried]), Signals(), PostgresStore.from_url(f"{where.store}?pool=1")
+
+    @service.reaction
+    async def change(tried: Tried, tx: Transaction) -> None:
+        await tx.execute("SET work_mem = '8MB'")
+
+    async with App([service], broker=where.broker, store=store, observers=[signals]).running():
+        assert await level(store) == "read committed"
+        await service.emit(Tried())
+        await signals.reached(Point.COMMITTED)
+        assert await level(store) == "read committed"
+
+
+async def level(store: PostgresStore) -> object:
+    """The isolation of a statement that commits by itself."""
+    [(found,)] = await store.database.read("SELECT current_setting('transaction_isolation')")
+    return found

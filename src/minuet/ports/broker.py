@@ -101,13 +101,18 @@ def never_provisioned(group: Group, where: object) -> BrokerUnavailable:
     )
 
 
+def size_bytes_of(body: bytes | str) -> int:
+    """How many bytes a body has; text counts as UTF-8."""
+    return len(body) if isinstance(body, bytes) or body.isascii() else len(body.encode())
+
+
 def refuse_large(messages: Sequence[Message], most_bytes: int) -> None:
     """Raise PayloadTooLarge when a body has more bytes than a broker carries; text counts as UTF-8."""
     for message in messages:
         body = message.body
         if len(body) * 4 <= most_bytes:  # no character takes more than four bytes
             continue
-        size_bytes = len(body.encode()) if isinstance(body, str) else len(body)
+        size_bytes = size_bytes_of(body)
         if size_bytes > most_bytes:
             raise PayloadTooLarge(
                 f"A message on {message.topic} has {size_bytes} bytes, and this broker takes {most_bytes}. Put the "

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from itertools import count
 
 PATIENCE_SECONDS = 5.0
-"""How long one waits for another, at most: a reaction may take hours, or wait for what another one is to do."""
+"""How long a turn is respected, and how long somebody waits for rounds to end: reactions may take hours, or wait for
+what another one is to do."""
 ASKED_SECONDS = 0.5
-"""How long no round begins after somebody asked for the turn in vain, so that it is free of rounds when asked again."""
+"""How long no round begins after the turn was asked for in vain. Asked for again in time, it is still the same wish."""
 
 
 class Alone:
@@ -18,53 +20,65 @@ class Alone:
     """
 
     def __init__(self) -> None:
+        self._numbers = count(1)
+        self._holder: tuple[int, asyncio.TimerHandle] | None = None
+        """The number of the turn that somebody has, and when it ends for the others."""
+        self._last = False
+        """Whether it is a last attempt that has it."""
+        self._asked: tuple[float, asyncio.TimerHandle] | None = None
+        """Since when somebody wants it for a last attempt and rounds hinder, and when that is forgotten."""
+        self._rounds = 0
         self._free = asyncio.Event()
         self._open = asyncio.Event()
+        """Whether rounds may begin."""
         self._calm = asyncio.Event()
-        self._rounds = 0
+        """Whether none is under way."""
         for each in (self._free, self._open, self._calm):
             each.set()
 
     def __repr__(self) -> str:
-        return f"<Alone, {'free' if self._free.is_set() else 'taken'}, {self._rounds} rounds>"
+        return f"<Alone, {'free' if self._holder is None else 'taken'}, {self._rounds} rounds>"
 
-    def try_take(self) -> bool:
-        """Take the turn, if nobody has it and no round is under way. If it is rounds that hinder, none begins for a
-        moment: ask again soon.
+    def try_take(self) -> int | None:
+        """Take the turn for a last attempt, unless somebody has it or rounds are under way; to be given back by the
+        number that it has. If it is rounds that hinder, none begins for a moment: ask again soon.
         """
-        if not self._free.is_set():
-            return False
-        self._open.clear()
-        if self._rounds:
-            asyncio.get_running_loop().call_later(ASKED_SECONDS, self._lapse)
-            return False
-        self._free.clear()
-        return True
+        if self._holder is not None:
+            return None
+        if self._rounds and not self._waited():
+            return None
+        number = self._take(last=True)
+        self._forget()
+        return number
 
-    def give(self) -> None:
-        """The turn is over."""
-        self._free.set()
-        self._open.set()
+    def give(self, number: int) -> None:
+        """This turn is over."""
+        if self._holder is not None and self._holder[0] == number:
+            self._holder[1].cancel()
+            self._holder, self._last = None, False
+            self._free.set()
+            self._let()
 
     @asynccontextmanager
     async def taken(self, *, last: bool) -> AsyncGenerator[None]:
         """Wait for the turn; it lasts as long as the block. For a `last` attempt, without rounds."""
-        while not self._free.is_set():
+        while self._holder is not None:
             await self._free.wait()
-        self._free.clear()
+        number = self._take(last=last)
         try:
             if last:
-                self._open.clear()
-                await _patiently(self._calm)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PATIENCE_SECONDS / 2):
+                        await self._calm.wait()
             yield
         finally:
-            self.give()
+            self.give(number)
 
     @asynccontextmanager
     async def round(self) -> AsyncGenerator[None]:
         """A round of transactional turns, begun when nobody's last attempt is under way."""
         if not self._open.is_set():
-            await _patiently(self._open)
+            await self._open.wait()
         self._rounds += 1
         self._calm.clear()
         try:
@@ -74,12 +88,33 @@ class Alone:
             if not self._rounds:
                 self._calm.set()
 
-    def _lapse(self) -> None:
-        if self._free.is_set():
+    def _take(self, *, last: bool) -> int:
+        number = next(self._numbers)
+        self._holder = number, asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self.give, number)
+        self._last = last
+        self._free.clear()
+        self._let()
+        return number
+
+    def _waited(self) -> bool:
+        """Somebody wants the turn, and rounds hinder. Whether he has waited for long enough."""
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        if self._asked is not None:
+            since, lapse = self._asked
+            lapse.cancel()
+        self._asked = since, loop.call_later(ASKED_SECONDS, self._forget)
+        self._let()
+        return loop.time() - since >= PATIENCE_SECONDS
+
+    def _forget(self) -> None:
+        if self._asked is not None:
+            self._asked[1].cancel()
+            self._asked = None
+            self._let()
+
+    def _let(self) -> None:
+        if self._last or self._asked is not None:
+            self._open.clear()
+        else:
             self._open.set()
-
-
-async def _patiently(event: asyncio.Event) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await event.wait()

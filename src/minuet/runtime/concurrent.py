@@ -48,8 +48,8 @@ class ConcurrentLane(Lane):
         """What has ended and is recorded by the next round."""
         self._suspicion = Suspicion[int]()
         """Of what has ended, by the number that it is parked under."""
-        self._last: Parked | None = None
-        """What is granted one more attempt after processes died with it, and has the process's turn to run alone."""
+        self._last: tuple[Parked, int] | None = None
+        """What is granted one more attempt after processes died with it, and the process's turn to run alone."""
         self._unheard = False
         """Whether a round has failed, of which it is not known whether it was committed."""
         self._crowd = Crowd(reactor.id)
@@ -125,18 +125,20 @@ class ConcurrentLane(Lane):
         await recorder.count_late(self.store)
 
     def leaves(self, last: Sequence[Parked]) -> Sequence[Parked]:
-        if self._last is not None or not self.surroundings.alone.try_take():
+        turn = self.surroundings.alone.try_take() if self._last is None else None
+        if turn is None:
             return last
-        self._last = last[0]
+        self._last = last[0], turn
         return last[1:]
 
     def _give_turn(self) -> None:
         """The turn to run alone is over once what had it is recorded, or was not begun after all."""
         if self._last is None:
             return
-        if self._last.id not in {parked.id for parked in self._begun}:
+        parked, turn = self._last
+        if parked.id not in {begun.id for begun in self._begun}:
             self._last = None
-            self.surroundings.alone.give()
+            self.surroundings.alone.give(turn)
 
     async def _still_ours(self, unit: Unit, ran: Sequence[Ran]) -> list[Ran]:
         """The fence: what was taken from this process, because it seemed dead, is recorded by who has it now; what was

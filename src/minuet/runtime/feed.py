@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from minuet.errors import BrokerClosed
 from minuet.policies.retry import Retry
-from minuet.ports.broker import Delivery, Subscription
+from minuet.ports.broker import Delivery, Subscription, size_bytes_of
 from minuet.ports.clock import Chance
 from minuet.ports.observer import Point, Turn
 from minuet.runtime.inlets import InboxInlet
@@ -131,7 +131,7 @@ class Feed:
             self._open[id(delivery)] = (delivery, len(readers))
             for inlet in readers:
                 offered[inlet].append(delivery)
-        came_bytes = sum(len(delivery.body) for delivery in deliveries)
+        came_bytes = sum(size_bytes_of(delivery.body) for delivery in deliveries)
         self._open_bytes += came_bytes
         self._usual_bytes = came_bytes // len(deliveries) if deliveries else FIRST_BYTES
         for inlet, theirs in offered.items():
@@ -143,7 +143,7 @@ class Feed:
             if left > 1:
                 self._open[id(delivery)] = (delivery, left - 1)
             elif left == 1:
-                self._open_bytes -= len(delivery.body)
+                self._open_bytes -= size_bytes_of(delivery.body)
                 self._done.append(delivery)
         self._changed.set()
 

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
+from minuet.ports.broker import size_bytes_of
 from minuet.ports.store import Owed
 
 MOST = 10_000
@@ -40,7 +41,7 @@ class Held:
         if rows:
             self._commits.append((asyncio.get_running_loop().time(), rows))
             self._count += len(rows)
-            self._bytes += sum(len(row.message.body) for row in rows)
+            self._bytes += sum(size_bytes_of(row.message.body) for row in rows)
 
     @property
     def age_seconds(self) -> float:
@@ -52,7 +53,7 @@ class Held:
         taken, left_bytes = list[Owed](), BATCH_BYTES
         while self._commits and len(taken) < BATCH and left_bytes > 0:
             _, rows = self._commits.popleft()
-            size_bytes = sum(len(row.message.body) for row in rows)
+            size_bytes = sum(size_bytes_of(row.message.body) for row in rows)
             self._count -= len(rows)
             self._bytes -= size_bytes
             left_bytes -= size_bytes

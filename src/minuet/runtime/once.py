@@ -28,8 +28,9 @@ class AtMostOnceLane(TransactionalLane):
     async def _round(self) -> None:
         try:
             async with self.surroundings.alone.round():
-                started = await self._claimed()
-                if started:
+                if self.stopping:
+                    return
+                if started := await self._claimed():
                     await self._run_once(started)
         except BaseException:
             self._unheard = True

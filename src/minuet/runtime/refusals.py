@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from minuet.ports.broker import size_bytes_of
 from minuet.ports.clock import Chance
 from minuet.ports.store import Owed
 from minuet.runtime.feed import RECONNECT
@@ -77,13 +78,13 @@ class Refusals:
                 ready.append(row)
                 continue
             waiting[row.message.topic] += 1
-            waiting_bytes[row.message.topic] += len(row.message.body)
+            waiting_bytes[row.message.topic] += size_bytes_of(row.message.body)
         many = [t for t, rows in waiting.items() if rows > MOST_BEHIND or waiting_bytes[t] > MOST_BEHIND_BYTES]
-        others = bool(many) or waiting.total() > self.passed_over
+        more = waiting.total() > self.passed_over or waiting_bytes.total() > self.passed_over_bytes
         self.passed_over, self.passed_over_bytes = waiting.total(), waiting_bytes.total()
         for topic in many:
             self._topics[topic] = min(self._forget_messages(topic), key=lambda refusal: refusal.again_at)
-        return self._one_of_each_topic([row for row in ready if row.message.topic not in many]), others
+        return self._one_of_each_topic([row for row in ready if row.message.topic not in many]), more or bool(many)
 
     def _one_of_each_topic(self, rows: Sequence[Owed]) -> list[Owed]:
         """Of the topics that are refused the oldest row each, which is a trial, and all of the others."""

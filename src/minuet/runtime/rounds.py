@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
 from minuet.errors import TransactionLost
+from minuet.ports.broker import size_bytes_of
 
 BATCH = 256
 """How many deliveries share a commit at most."""
@@ -53,7 +54,7 @@ class RoundSize:
     def took(self, taken: Sequence[Weighed]) -> None:
         """A round took these."""
         if taken:
-            usual_bytes = sum([len(each.body) for each in taken]) // len(taken)
+            usual_bytes = sum([size_bytes_of(each.body) for each in taken]) // len(taken)
             self._most_in_memory = max(1, min(BATCH, ROUND_BYTES // max(1, usual_bytes)))
 
     def ran(self, seconds: float) -> None:

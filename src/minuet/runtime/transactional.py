@@ -63,7 +63,7 @@ class TransactionalLane(Lane):
         subjects = list[Delivery | Parked]()
         try:
             async with self.surroundings.alone.round():
-                recorder = await self._round_together(subjects)
+                recorder = None if self.stopping else await self._round_together(subjects)
         except CommitRefused as refused:
             self._suspicion.refused([_which(subject) for subject in subjects], refused)
             raise
@@ -92,14 +92,14 @@ class TransactionalLane(Lane):
             await self.inlet.enter(unit)
             # Asked afterwards: what the inbox knows because another process was quicker may be parked since then.
             taken, busy = await both(self.inlet.take(unit, most), unit.parking.busy(self.reactor.id))
-            self._size.took(taken)
             asked = busy and not (taken and suspects)
             due = await unit.parking.due(self.reactor.id, self.due_by(), most, run=False) if asked else []
             if any(map(killed_before, due)):
                 self._careful, due = max(self._careful, len(due)), []
             subjects += [*due, *taken]
+            self._size.took(subjects)
             if self.observes(Point.RECEIVED):
-                self.observe_each(Point.RECEIVED, [*due, *taken])
+                self.observe_each(Point.RECEIVED, subjects)
             if busy:
                 taken = await self._park_blocked(unit, taken)
             runs = now()
@@ -168,6 +168,7 @@ class TransactionalLane(Lane):
         """Run what is this process's own: all of it, unless this process was taken for dead meanwhile."""
         try:
             async with self.store.transaction(alone=True) as unit:
+                self._size.took(started)
                 began = asyncio.get_running_loop().time()
                 recorder = self._recorder(unit)
                 ours = await unit.parking.running([parked.id for parked in started])

@@ -127,13 +127,9 @@ UPDATE minuet_outbox SET owner = NULL WHERE id IN (
 -- The oldest rows that nobody holds. Behind what somebody else has claimed nothing is given, and behind what is held
 -- from its birth nothing of its key, by whomever.
 -- name: outbox_hold
-WITH oldest AS (
+WITH free AS MATERIALIZED (
     SELECT id, key, coalesce(octet_length(body), octet_length(octets)) AS bytes
     FROM minuet_outbox WHERE owner IS NULL AND NOT topic = ANY($1::text[]) ORDER BY id LIMIT $2::bigint
-),
-free AS MATERIALIZED (
-    SELECT id, key FROM (SELECT id, key, bytes, sum(bytes) OVER (ORDER BY id) AS with_it FROM oldest) counted
-    WHERE with_it - bytes < $5::bigint
 ),
 held AS MATERIALIZED (
     SELECT id, key, topic, split_part(owner, ':', 1) AS member, starts_with(split_part(owner, ':', 2), 'born') AS born
@@ -143,10 +139,13 @@ barrier AS MATERIALIZED (
     SELECT min(id) AS id FROM held
     WHERE NOT born AND member <> split_part($3::text, ':', 1) AND NOT topic = ANY($1::text[])
 )
+given AS (
+    SELECT id, sum(bytes) OVER (ORDER BY id) - bytes AS before_it FROM free f
+    WHERE id < coalesce((SELECT id FROM barrier), id + 1)
+        AND NOT EXISTS (SELECT FROM held h WHERE h.born AND h.key = f.key AND h.id < f.id)
+)
 UPDATE minuet_outbox o SET owner = $3::text || (extract(epoch FROM clock_timestamp())::float8 + $4::float8)::text
-FROM free f
-WHERE o.id = f.id AND f.id < coalesce((SELECT id FROM barrier), f.id + 1)
-    AND NOT EXISTS (SELECT FROM held h WHERE h.born AND h.key = f.key AND h.id < f.id)
+FROM given g WHERE o.id = g.id AND g.before_it < $5::bigint
 RETURNING o.id, o.topic, o.key, o.event_id, o.source, o.headers, o.body, o.octets, o.at, o.owner;
 
 -- Who holds the oldest rows; NULL where nobody does.

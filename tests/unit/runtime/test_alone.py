@@ -8,17 +8,36 @@ from minuet.runtime import alone
 from minuet.runtime.alone import Alone
 
 
-async def begun(turn: Alone, ends: asyncio.Event) -> asyncio.Task[None]:
-    """A round that is asked for, and ends when it is told to."""
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patience that is over soon."""
+    monkeypatch.setattr(alone, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(alone, "ASKED_SECONDS", 0.02)
+
+
+async def asked(turn: Alone, ends: asyncio.Event) -> asyncio.Task[None]:
+    """A round that is asked for, begun if it may be, and ends when it is told to."""
 
     async def one_round() -> None:
         async with turn.round():
             await ends.wait()
 
     task = asyncio.create_task(one_round())
+    await settled()
+    return task
+
+
+async def settled() -> None:
+    """All that can be done without waiting is done."""
     for _ in range(5):
         await asyncio.sleep(0)
-    return task
+
+
+async def passed(seconds: float) -> None:
+    """So much time has passed."""
+    over = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, over.set)
+    await over.wait()
 
 
 def rounds(turn: Alone) -> int:
@@ -29,42 +48,61 @@ def rounds(turn: Alone) -> int:
 async def test_the_turn_is_not_had_beside_a_round_and_none_begins_before_it_is_asked_for_again() -> None:
     """Or rounds that follow each other would keep it from ever being free."""
     turn, first, later = Alone(), asyncio.Event(), asyncio.Event()
-    under_way = await begun(turn, first)
-    assert not turn.try_take()
-    held = await begun(turn, later)
+    under_way = await asked(turn, first)
+    assert turn.try_take() is None
+    held = await asked(turn, later)
     first.set()
     await under_way
     assert rounds(turn) == 0
-    assert turn.try_take()
+    number = turn.try_take()
+    assert number is not None
     later.set()
-    turn.give()
+    await settled()
+    assert not held.done()
+    turn.give(number)
     await held
 
 
-async def test_who_asked_in_vain_and_comes_no_more_holds_rounds_for_a_moment_only(monkeypatch) -> None:
+async def test_who_asked_in_vain_and_comes_no_more_holds_rounds_for_a_moment_only(impatient) -> None:
     """The delivery may be another process's by then."""
-    monkeypatch.setattr(alone, "ASKED_SECONDS", 0.001)
     turn, first, later = Alone(), asyncio.Event(), asyncio.Event()
-    under_way = await begun(turn, first)
-    assert not turn.try_take()
+    under_way = await asked(turn, first)
+    assert turn.try_take() is None
     first.set()
     later.set()
     await under_way
-    await (await begun(turn, later))
+    await (await asked(turn, later))
 
 
-async def test_a_lapse_does_not_open_what_somebody_has_taken_since(monkeypatch) -> None:
-    """The moment was that of an earlier asking."""
-    monkeypatch.setattr(alone, "ASKED_SECONDS", 0.0)
+async def test_also_when_another_that_is_not_the_last_has_the_turn_by_then(impatient) -> None:
+    """Beside it rounds may be under way."""
+    turn, first = Alone(), asyncio.Event()
+    under_way = await asked(turn, first)
+    assert turn.try_take() is None
+    async with turn.taken(last=False):
+        first.set()
+        await under_way
+        await (await asked(turn, first))
+
+
+async def test_a_wish_outlives_the_turn_of_another() -> None:
+    """That one's end lets no round begin before it is asked again."""
     turn, ends = Alone(), asyncio.Event()
-    under_way = await begun(turn, ends)
-    assert not turn.try_take()
+    under_way = await asked(turn, ends)
+    async with turn.taken(last=False):
+        pass
+    assert turn.try_take() is None
+    async with turn.taken(last=False):
+        pass
+    held = await asked(turn, ends)
+    assert rounds(turn) == 1
     ends.set()
     await under_way
-    assert turn.try_take()
-    held = await begun(turn, ends)
+    await settled()
     assert not held.done()
-    turn.give()
+    number = turn.try_take()
+    assert number is not None
+    turn.give(number)
     await held
 
 
@@ -72,43 +110,69 @@ async def test_a_lapse_does_not_open_what_somebody_has_taken_since(monkeypatch) 
 async def test_only_a_last_attempt_waits_for_rounds(last, beside) -> None:
     """Of others an attempt is left, should they be charged with a death that was not theirs."""
     turn, ends = Alone(), asyncio.Event()
-    under_way = await begun(turn, ends)
+    under_way = await asked(turn, ends)
 
     async def take() -> int:
         async with turn.taken(last=last):
             return rounds(turn)
 
     taking = asyncio.create_task(take())
-    for _ in range(5):
-        await asyncio.sleep(0)
+    await settled()
     ends.set()
     assert await taking == beside
     await under_way
 
 
-async def test_nobody_waits_for_ever(monkeypatch) -> None:
-    """A last attempt may take hours, and a round may wait for what a last attempt is to do."""
-    monkeypatch.setattr(alone, "PATIENCE_SECONDS", 0.001)
+async def test_a_last_attempt_waits_for_a_round_that_does_not_end_for_so_long_only(impatient) -> None:
+    """It may take hours, or wait for what the last attempt does."""
     turn, ends = Alone(), asyncio.Event()
-    assert turn.try_take()
-    ends.set()
-    await (await begun(turn, ends))
-    turn.give()
-    ends.clear()
-    under_way = await begun(turn, ends)
+    under_way = await asked(turn, ends)
     async with turn.taken(last=True):
         assert rounds(turn) == 1
+    vain = 0
+    while (number := turn.try_take()) is None:
+        vain += 1
+        await passed(0.005)
+    assert vain > 1
+    turn.give(number)
     ends.set()
     await under_way
+
+
+async def test_a_turn_is_respected_for_so_long_only(impatient) -> None:
+    """A last attempt may take hours: others have the turn then, and rounds go on, as many as there are."""
+    turn, ends = Alone(), asyncio.Event()
+    ends.set()
+    old = turn.try_take()
+    assert old is not None
+    for _ in range(2):
+        await (await asked(turn, ends))
+    async with turn.taken(last=False):
+        turn.give(old)
+        assert turn.try_take() is None
+    assert turn.try_take() is not None
 
 
 async def test_one_has_the_turn_at_a_time() -> None:
     """Whoever asks meanwhile waits for it, or is refused."""
     turn = Alone()
     async with turn.taken(last=False):
-        assert not turn.try_take()
+        assert turn.try_take() is None
         waiting = asyncio.create_task(turn.taken(last=True).__aenter__())
-        await asyncio.sleep(0)
+        await settled()
         assert not waiting.done()
     await waiting
-    assert not turn.try_take()
+    assert turn.try_take() is None
+
+
+async def test_who_is_cancelled_while_it_waits_gives_the_turn_back() -> None:
+    """A stop does that."""
+    turn, ends = Alone(), asyncio.Event()
+    under_way = await asked(turn, ends)
+    waiting = asyncio.create_task(turn.taken(last=True).__aenter__())
+    await settled()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    ends.set()
+    await under_way
+    assert turn.try_take() is not None

@@ -93,7 +93,7 @@ def test_a_refused_one_before_much_of_its_key_holds_up_their_topic() -> None:
     """A few large ones are as much to claim in vain as many."""
     refusals = Refusals(Full())
     refusals.refuse(owed(0, key="a"), 0.0)
-    third = "x" * (MOST_BEHIND_BYTES // 3)
+    third = "\u6f22" * (MOST_BEHIND_BYTES // 9)
     behind = [owed(number, key="a", body=third) for number in range(4)]
     assert refusals.ready(behind[:3], 0.0) == ([], True)
     assert refusals.topics_held_up(0.0) == set()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from minuet.databases.json_columns import headers_text
-from minuet.databases.postgres import BEGIN, CHANNEL, ELSEWHERE, LOCKS, Committed, PostgresDatabase
+from minuet.databases.postgres import BEGIN, CHANNEL, ELSEWHERE, ISOLATION, LOCKS, Committed, PostgresDatabase
 from minuet.databases.postgres.encoding import given_back, indexed, octets, texts
 from minuet.databases.postgres.pipelining import Line
 from minuet.databases.postgres.refusals import not_let_work
@@ -33,6 +33,7 @@ LASTING = (
     "RESET SESSION AUTHORIZATION",
     "RESET ROLE",
     "RESET ALL",
+    ISOLATION,
     "UNLISTEN *",
     "DISCARD TEMP",
     "SELECT pg_advisory_unlock_all()",

@@ -14,6 +14,7 @@ from minuet.databases.lease import Claim, claim_of
 from minuet.databases.migrations import steps_of
 from minuet.databases.sqlite import Database, Row, SqlitePlace
 from minuet.databases.sqlite.examination import examine, refuse_read_only, refuse_stranger
+from minuet.ports.broker import size_bytes_of
 from minuet.ports.examined import Examined
 from minuet.ports.store import (
     CLAIM_BYTES,
@@ -111,7 +112,7 @@ class SqliteStore:
                 held = None if row[8] is None else claim_of(row[8])
                 if held is None or held.until <= now or not self.database.alive(held.member):
                     found.append(row)
-                    left_bytes -= len(row[6])
+                    left_bytes -= size_bytes_of(row[6])
                     if left_bytes <= 0:
                         break
                 elif held.member != claim.member:

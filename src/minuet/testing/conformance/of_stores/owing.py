@@ -7,6 +7,7 @@ from collections import Counter
 
 import msgspec
 
+from minuet.ports.broker import size_bytes_of
 from minuet.ports.store import Owed, Store
 from minuet.testing.conformance.claims import requires
 from minuet.testing.conformance.of_stores.bench import NOW, StoreBench, messages_of
@@ -39,15 +40,13 @@ class Owing(StoreBench):
         """
         store = await self.drained()
         topic = self.new_name("Topic")
-        sizes = (100, 300, 300, 300, 5000, 100, 100)
-        batch = [
-            msgspec.structs.replace(self.message(topic, number), body=b"x" * size) for number, size in enumerate(sizes)
-        ]
+        bodies = (b"x" * 100, "\u6f22" * 100, "x" * 300, b"x" * 300, "x" * 5000, b"x" * 100, b"x" * 100)
+        batch = [msgspec.structs.replace(self.message(topic, n), body=body) for n, body in enumerate(bodies)]
         await self.owe(store, *batch)
         found: list[list[int]] = []
         while owed := await store.claim_owed(100, limit_bytes=700):
             assert len(found) < len(batch)
-            found.append([len(row.message.body) for row in owed])
+            found.append([size_bytes_of(row.message.body) for row in owed])
             await store.paid(owed)
         assert found == [[100, 300, 300], [300, 5000], [100, 100]]
 
