@@ -138,7 +138,7 @@ held AS MATERIALIZED (
 barrier AS MATERIALIZED (
     SELECT min(id) AS id FROM held
     WHERE NOT born AND member <> split_part($3::text, ':', 1) AND NOT topic = ANY($1::text[])
-)
+),
 given AS (
     SELECT id, sum(bytes) OVER (ORDER BY id) - bytes AS before_it FROM free f
     WHERE id < coalesce((SELECT id FROM barrier), id + 1)
