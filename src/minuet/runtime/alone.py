@@ -51,6 +51,10 @@ class Alone:
         self._forget()
         return number
 
+    def respects(self, number: int) -> bool:
+        """Whether this turn is neither given back nor has lasted for too long."""
+        return self._holder is not None and self._holder[0] == number
+
     def give(self, number: int) -> None:
         """This turn is over."""
         if self._holder is not None and self._holder[0] == number:

@@ -49,7 +49,8 @@ class ConcurrentLane(Lane):
         self._suspicion = Suspicion[int]()
         """Of what has ended, by the number that it is parked under."""
         self._last: tuple[Parked, int] | None = None
-        """What is granted one more attempt after processes died with it, and the process's turn to run alone."""
+        """What is granted one more attempt after processes died with it, and the process's turn to run alone; the one
+        that began last."""
         self._unheard = False
         """Whether a round has failed, of which it is not known whether it was committed."""
         self._crowd = Crowd(reactor.id)
@@ -125,7 +126,10 @@ class ConcurrentLane(Lane):
         await recorder.count_late(self.store)
 
     def leaves(self, last: Sequence[Parked]) -> Sequence[Parked]:
-        turn = self.surroundings.alone.try_take() if self._last is None else None
+        alone = self.surroundings.alone
+        if self._last is not None and alone.respects(self._last[1]):
+            return last
+        turn = alone.try_take()
         if turn is None:
             return last
         self._last = last[0], turn

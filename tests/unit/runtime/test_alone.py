@@ -147,10 +147,13 @@ async def test_a_turn_is_respected_for_so_long_only(impatient) -> None:
     assert old is not None
     for _ in range(2):
         await (await asked(turn, ends))
+    assert not turn.respects(old)
     async with turn.taken(last=False):
         turn.give(old)
         assert turn.try_take() is None
-    assert turn.try_take() is not None
+    new = turn.try_take()
+    assert new is not None
+    assert turn.respects(new)
 
 
 async def test_one_has_the_turn_at_a_time() -> None:
