@@ -17,6 +17,7 @@ from minuet.ports.broker import Group, Message
 from tests.acceptance.accounts import NAMES, Moved, accounts
 from tests.acceptance.own_servers import own_server
 from tests.acceptance.pairs import look
+from tests.contract.listening import listening
 from tests.contract.servers import needs
 from tools.services.fleet import Services
 from tools.services.kafka import Kafka
@@ -81,10 +82,8 @@ async def test_a_server_of_another_kind_is_said_within_five_seconds() -> None:
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        writer.close()
 
-    async with await asyncio.start_server(greet, "127.0.0.1", 0) as other:
-        port = other.sockets[0].getsockname()[1]
+    async with listening(greet) as port:
         assert f"No Kafka answers at 127.0.0.1:{port}" in await refusal(f"kafka://127.0.0.1:{port}")
 
 

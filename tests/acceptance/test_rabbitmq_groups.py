@@ -15,6 +15,7 @@ from minuet.brokers.rabbitmq.address import Address
 from minuet.brokers.rabbitmq.subscription import RabbitSubscription
 from minuet.errors import BrokerUnavailable
 from minuet.ports.broker import Delivery, Group, Message
+from tests.contract.listening import hang_up
 from tests.contract.rabbitmq_places import forget
 from tests.contract.servers import needs, url_of
 
@@ -47,8 +48,7 @@ class Line:
 
     async def __aexit__(self, *_: object) -> None:
         self.server.close()
-        for end in (*self.near, *self.far):
-            end.close()
+        await asyncio.gather(*map(hang_up, (*self.near, *self.far)))
 
     async def through(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry both ways what is said."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from minuet.brokers.rabbitmq.aside import MOST_HELD, aside_of
 from minuet.brokers.rabbitmq.connection import Connection
 from minuet.errors import BrokerUnavailable, MessagesRefused, NeverUsed, StartupError
 from minuet.ports.broker import Group, Message
+from tests.contract.listening import Answer, listening
 from tests.contract.rabbitmq_places import forget
 from tests.contract.servers import needs, url_of
 from tools.services.fleet import Services
@@ -22,7 +23,6 @@ from tools.services.rabbitmq import RabbitMQ
 
 needs_server = needs("rabbitmq")
 needs_own = [*needs_server, pytest.mark.slow]
-Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -36,21 +36,6 @@ async def opened(url: str):
         await broker.close()
 
 
-@asynccontextmanager
-async def listening(answer: Answering):
-    """A server that answers so; its port."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await answer(reader, writer)
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-
-
 async def refusal(url: str) -> str:
     """What `open` raises, within five seconds."""
     async with asyncio.timeout(5):
@@ -60,7 +45,7 @@ async def refusal(url: str) -> str:
     return str(raised.value)
 
 
-def greeting(product: str, version: str) -> Answering:
+def greeting(product: str, version: str) -> Answer:
     """How a server of this kind begins."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -2,31 +2,10 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
-Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+from tests.contract.listening import Answer
+
 SSL_REQUEST, GSS_REQUEST = 80877103, 80877104
-
-
-@asynccontextmanager
-async def listening(answer: Answer) -> AsyncIterator[str]:
-    """Answer everybody who connects to a port of this machine; host:port."""
-
-    async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await answer(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(answered, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    try:
-        yield f"{host}:{port}"
-    finally:
-        server.close()
 
 
 def version(number: str) -> Answer:

@@ -15,6 +15,7 @@ from minuet.errors import StoreUnavailable
 from tests.acceptance.command import minuet, running
 from tests.acceptance.post_office import post_office
 from tests.contract import old_postgres
+from tests.contract.listening import hang_up, listening
 from tests.contract.servers import needs, url_of
 
 pytestmark = needs("postgres")
@@ -107,13 +108,12 @@ def of_a_fake(answer, url):
     """What is said of something that listens and answers so."""
 
     async def tried():
-        async with old_postgres.listening(answer) as host, asyncio.timeout(LIMIT_SECONDS):
+        async with listening(answer) as port, asyncio.timeout(LIMIT_SECONDS):
             with pytest.raises(StoreUnavailable) as refused:
-                await opened(open_store(url.format(host=host)))
-            return host, str(refused.value)
+                await opened(open_store(url.format(host=f"127.0.0.1:{port}")))
+            return str(refused.value).replace(f"127.0.0.1:{port}", "host")
 
-    host, said = asyncio.run(tried())
-    return said.replace(host, "host")
+    return asyncio.run(tried())
 
 
 def test_something_else_that_listens_is_told():
@@ -191,15 +191,16 @@ async def passed_on(url, port, come):
             while data := await reader.read(65536):
                 writer.write(data)
                 await writer.drain()
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
+        await hang_up(writer)
 
     async def through(reader, writer):
         far_reader, far_writer = await asyncio.open_connection(parts.hostname, parts.port)
-        await asyncio.gather(pipe(reader, far_writer), pipe(far_reader, writer))
+        try:
+            await asyncio.gather(pipe(reader, far_writer), pipe(far_reader, writer))
+        finally:
+            await hang_up(far_writer)
 
-    async with await asyncio.start_server(through, "127.0.0.1", port):
+    async with listening(through, port):
         return await asyncio.to_thread(come)
 
 

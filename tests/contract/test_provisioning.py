@@ -15,6 +15,7 @@ from minuet.ports.broker import Group
 from tests.acceptance.command import answer, minuet, running
 from tests.acceptance.post_office import post_office
 from tests.contract import old_postgres
+from tests.contract.listening import listening
 from tests.contract.servers import needs, url_of
 
 SERVERS = [pytest.param(name, marks=needs(name)) for name in ("kafka", "rabbitmq")]
@@ -76,8 +77,8 @@ def test_something_else_that_listens_is_told_in_time(scheme, listens):
     """What answers in another language, or never, is not waited for longer than five seconds."""
 
     async def tried():
-        async with old_postgres.listening(listens) as host:
-            broker = open_broker(f"{scheme}://shop:secret@{host}")
+        async with listening(listens) as port:
+            broker = open_broker(f"{scheme}://shop:secret@127.0.0.1:{port}")
             with pytest.raises((BrokerUnavailable, StoreUnavailable)) as refused:
                 async with asyncio.timeout(LIMIT_SECONDS):
                     await broker.open()
