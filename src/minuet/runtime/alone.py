@@ -27,7 +27,8 @@ class Alone:
         """Whether it is a last attempt that has it."""
         self._asked: tuple[float, asyncio.TimerHandle] | None = None
         """Since when somebody wants it for a last attempt and rounds hinder, and when that is forgotten."""
-        self._rounds = 0
+        self._rounds = self._waiting = self._opened = 0
+        """How many rounds are under way, how many wait, and how often those that waited were let in."""
         self._free = asyncio.Event()
         self._open = asyncio.Event()
         """Whether rounds may begin."""
@@ -81,16 +82,34 @@ class Alone:
     @asynccontextmanager
     async def round(self) -> AsyncGenerator[None]:
         """A round of transactional turns, begun when nobody's last attempt is under way."""
-        if not self._open.is_set():
-            await self._open.wait()
-        self._rounds += 1
-        self._calm.clear()
+        if self._open.is_set():
+            self._begun(1)
+        else:
+            await self._let_in()
         try:
             yield
         finally:
-            self._rounds -= 1
-            if not self._rounds:
-                self._calm.set()
+            self._begun(-1)
+
+    async def _let_in(self) -> None:
+        """Wait until rounds may begin; from that very moment this one is under way."""
+        opened = self._opened
+        self._waiting += 1
+        try:
+            await self._open.wait()
+        except BaseException:
+            if opened == self._opened:
+                self._waiting -= 1
+            else:
+                self._begun(-1)
+            raise
+
+    def _begun(self, rounds: int) -> None:
+        self._rounds += rounds
+        if self._rounds:
+            self._calm.clear()
+        else:
+            self._calm.set()
 
     def _take(self, *, last: bool) -> int:
         number = next(self._numbers)
@@ -120,5 +139,8 @@ class Alone:
     def _let(self) -> None:
         if self._last or self._asked is not None:
             self._open.clear()
-        else:
+        elif not self._open.is_set():
             self._open.set()
+            self._opened += 1
+            self._begun(self._waiting)
+            self._waiting = 0

@@ -106,6 +106,36 @@ async def test_a_wish_outlives_the_turn_of_another() -> None:
     await held
 
 
+async def test_rounds_that_are_let_in_count_before_they_go_on() -> None:
+    """Or the next last attempt, which is quicker, would be beside them."""
+    turn, ends = Alone(), asyncio.Event()
+    first = turn.try_take()
+    assert first is not None
+    held = await asked(turn, ends)
+    turn.give(first)
+    assert turn.try_take() is None
+    ends.set()
+    await held
+    assert rounds(turn) == 0
+    assert turn.try_take() is not None
+
+
+@pytest.mark.parametrize("let_in", [False, True])
+async def test_a_round_that_is_cancelled_while_it_waits_counts_no_more(let_in) -> None:
+    """Whether or not it has been let in by then."""
+    turn = Alone()
+    number = turn.try_take()
+    assert number is not None
+    held = await asked(turn, asyncio.Event())
+    if let_in:
+        turn.give(number)
+    held.cancel()
+    await asyncio.gather(held, return_exceptions=True)
+    turn.give(number)
+    assert rounds(turn) == 0
+    assert turn.try_take() is not None
+
+
 @pytest.mark.parametrize(("last", "beside"), [(False, 1), (True, 0)])
 async def test_only_a_last_attempt_waits_for_rounds(last, beside) -> None:
     """Of others an attempt is left, should they be charged with a death that was not theirs."""
