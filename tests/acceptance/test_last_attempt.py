@@ -152,7 +152,7 @@ async def test_what_waited_for_a_last_attempt_is_not_begun_after_a_stop(where: P
     await running.__aenter__()
     await service.emit(Noted(number=1))
     await signals.reached(Point.COMMITTED, reaction="desk.note")
-    async with turns[-1].taken(last=True):
+    async with turns[-1].taken():
         asked.clear()
         await service.emit(Noted(number=2))
         await asked.wait()

@@ -15,18 +15,16 @@ ASKED_SECONDS = 0.5
 
 
 class Alone:
-    """The turn of a process, which one delivery has at a time. Beside a last attempt no round of transactional turns is
-    under way either: it might hold what kills, and would not be charged with it.
+    """The turn of a process, which one delivery has at a time. Beside it no round of transactional turns is under way
+    either: that might hold what kills, and would not be charged with it.
     """
 
     def __init__(self) -> None:
         self._numbers = count(1)
         self._holder: tuple[int, asyncio.TimerHandle] | None = None
         """The number of the turn that somebody has, and when it ends for the others."""
-        self._last = False
-        """Whether it is a last attempt that has it."""
         self._asked: tuple[float, asyncio.TimerHandle] | None = None
-        """Since when somebody wants it for a last attempt and rounds hinder, and when that is forgotten."""
+        """Since when somebody wants it and rounds hinder, and when that is forgotten."""
         self._rounds = self._waiting = self._opened = 0
         """How many rounds are under way, how many wait, and how often those that waited were let in."""
         self._free = asyncio.Event()
@@ -41,14 +39,14 @@ class Alone:
         return f"<Alone, {'free' if self._holder is None else 'taken'}, {self._rounds} rounds>"
 
     def try_take(self) -> int | None:
-        """Take the turn for a last attempt, unless somebody has it or rounds are under way; to be given back by the
-        number that it has. If it is rounds that hinder, none begins for a moment: ask again soon.
+        """Take the turn, unless somebody has it or rounds are under way; to be given back by the number that it has. If
+        it is rounds that hinder, none begins for a moment: ask again soon.
         """
         if self._holder is not None:
             return None
         if self._rounds and not self._waited():
             return None
-        number = self._take(last=True)
+        number = self._take()
         self._forget()
         return number
 
@@ -60,28 +58,27 @@ class Alone:
         """This turn is over."""
         if self._holder is not None and self._holder[0] == number:
             self._holder[1].cancel()
-            self._holder, self._last = None, False
+            self._holder = None
             self._free.set()
             self._let()
 
     @asynccontextmanager
-    async def taken(self, *, last: bool) -> AsyncGenerator[None]:
-        """Wait for the turn; it lasts as long as the block. For a `last` attempt, without rounds."""
+    async def taken(self) -> AsyncGenerator[None]:
+        """Wait for the turn, and for rounds to end; it lasts as long as the block."""
         while self._holder is not None:
             await self._free.wait()
-        number = self._take(last=last)
+        number = self._take()
         try:
-            if last:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(PATIENCE_SECONDS / 2):
-                        await self._calm.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_SECONDS / 2):
+                    await self._calm.wait()
             yield
         finally:
             self.give(number)
 
     @asynccontextmanager
     async def round(self) -> AsyncGenerator[None]:
-        """A round of transactional turns, begun when nobody's last attempt is under way."""
+        """A round of transactional turns, begun when nobody has the turn."""
         if self._open.is_set():
             self._begun(1)
         else:
@@ -111,10 +108,9 @@ class Alone:
         else:
             self._calm.set()
 
-    def _take(self, *, last: bool) -> int:
+    def _take(self) -> int:
         number = next(self._numbers)
         self._holder = number, asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self.give, number)
-        self._last = last
         self._free.clear()
         self._let()
         return number
@@ -137,7 +133,7 @@ class Alone:
             self._let()
 
     def _let(self) -> None:
-        if self._last or self._asked is not None:
+        if self._holder is not None or self._asked is not None:
             self._open.clear()
         elif not self._open.is_set():
             self._open.set()

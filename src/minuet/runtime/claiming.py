@@ -92,7 +92,7 @@ async def _may_begin(lane: Lane, unit: Unit, recorder: Recorder, due: Sequence[P
         if parked.attempts > most:
             begun = msgspec.structs.replace(parked, attempts=parked.attempts - 1)
             await recorder.give_up(begun, None, Reason.PROCESS_DIED, _died(begun))
-    last = [parked for parked in started if is_last(lane.reactor, parked)]
+    last = [parked for parked in started if parked.attempts == most and killed_before(parked)]
     if last and (left := lane.leaves(last)):
         started = [parked for parked in started if parked not in left]
         await unit.parking.give_back(left, lane.clock.now() + AGAIN_SECONDS)
@@ -106,11 +106,6 @@ def killed_before(parked: Parked) -> bool:
     """
     begun = parked.attempts - 1
     return begun > len(parked.history) or (begun > 0 and parked.dead_letter is not None)
-
-
-def is_last(reactor: Reactor, parked: Parked) -> bool:
-    """Whether no more is granted to a delivery that processes died with: should this one die, it is given up."""
-    return parked.attempts >= _attempts(reactor) and killed_before(parked)
 
 
 async def give_back_unheard(lane: Lane, unit: Unit, begun: Sequence[Parked]) -> None:

@@ -11,7 +11,7 @@ from minuet.errors import CommitRefused, OutOfStep, TransactionLost
 from minuet.ports.broker import Delivery, Message
 from minuet.ports.observer import Outcome, Point
 from minuet.ports.store import Parked, Unit
-from minuet.runtime.claiming import Claimed, both, claim, give_back_unheard, is_last, killed_before
+from minuet.runtime.claiming import Claimed, both, claim, give_back_unheard, killed_before
 from minuet.runtime.inlets import Inlet
 from minuet.runtime.lanes import Lane, failure
 from minuet.runtime.reactor import Reactor
@@ -134,14 +134,14 @@ class TransactionalLane(Lane):
         """Claim a few deliveries durably, then run them in a transaction: an attempt that kills the process counts."""
         turn = self.surroundings.alone
         async with turn.round():
-            suspects = () if self.stopping else await self._claimed_and_ran(alone=False)
-        if suspects:
-            async with turn.taken(last=any(is_last(self.reactor, parked) for parked in suspects)):
+            suspected = not self.stopping and not await self._claimed_and_ran(alone=False)
+        if suspected:
+            async with turn.taken():
                 if not self.stopping:
                     await self._claimed_and_ran(alone=True)
 
-    async def _claimed_and_ran(self, *, alone: bool) -> Sequence[Parked]:
-        """What must be done `alone`, because processes died with it: then nothing was claimed."""
+    async def _claimed_and_ran(self, *, alone: bool) -> bool:
+        """False: it must be done `alone`, because a process died with what is due."""
         most = 1 if alone or self._suspicion else min(self._size.most, MOST_CLAIMED)
         unheard, self._unheard = self._unheard, True
         async with self.store.transaction() as unit:
@@ -151,8 +151,8 @@ class TransactionalLane(Lane):
                 await give_back_unheard(self, unit, ())
             by = self.due_by()
             due = await unit.parking.due(self.reactor.id, by, most, run=False)
-            suspects = [] if alone else [parked for parked in due if killed_before(parked)]
-            claimed = Claimed() if suspects else await claim(self, unit, recorder, most, by=by)
+            waits = not alone and any(map(killed_before, due))
+            claimed = Claimed() if waits else await claim(self, unit, recorder, most, by=by)
             await recorder.finish()
         recorder.committed()
         started = await claimed.begun()
@@ -160,9 +160,9 @@ class TransactionalLane(Lane):
             await asyncio.sleep(0)  # on SQLite nothing need pause, and a hundred rounds would keep all others waiting
             await self._run_claimed(started)
             self._careful = max(self._careful - len(started), 0)
-        self.may_be_parked = self.may_be_parked or bool(suspects or started)
+        self.may_be_parked = self.may_be_parked or waits or bool(started)
         self._unheard = False
-        return suspects
+        return not waits
 
     async def _run_claimed(self, started: Sequence[Parked]) -> None:
         """Run what is this process's own: all of it, unless this process was taken for dead meanwhile."""

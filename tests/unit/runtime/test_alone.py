@@ -1,4 +1,4 @@
-"""Whose turn it is: rounds and last attempts keep out of each other's way, and neither waits for ever."""
+"""Whose turn it is: rounds and what processes died with keep out of each other's way, and neither waits for ever."""
 
 import asyncio
 
@@ -74,38 +74,6 @@ async def test_who_asked_in_vain_and_comes_no_more_holds_rounds_for_a_moment_onl
     await (await asked(turn, later))
 
 
-async def test_also_when_another_that_is_not_the_last_has_the_turn_by_then(impatient) -> None:
-    """Beside it rounds may be under way."""
-    turn, first = Alone(), asyncio.Event()
-    under_way = await asked(turn, first)
-    assert turn.try_take() is None
-    async with turn.taken(last=False):
-        first.set()
-        await under_way
-        await (await asked(turn, first))
-
-
-async def test_a_wish_outlives_the_turn_of_another() -> None:
-    """That one's end lets no round begin before it is asked again."""
-    turn, ends = Alone(), asyncio.Event()
-    under_way = await asked(turn, ends)
-    async with turn.taken(last=False):
-        pass
-    assert turn.try_take() is None
-    async with turn.taken(last=False):
-        pass
-    held = await asked(turn, ends)
-    assert rounds(turn) == 1
-    ends.set()
-    await under_way
-    await settled()
-    assert not held.done()
-    number = turn.try_take()
-    assert number is not None
-    turn.give(number)
-    await held
-
-
 async def test_rounds_that_are_let_in_count_before_they_go_on() -> None:
     """Or the next last attempt, which is quicker, would be beside them."""
     turn, ends = Alone(), asyncio.Event()
@@ -136,20 +104,20 @@ async def test_a_round_that_is_cancelled_while_it_waits_counts_no_more(let_in) -
     assert turn.try_take() is not None
 
 
-@pytest.mark.parametrize(("last", "beside"), [(False, 1), (True, 0)])
-async def test_only_a_last_attempt_waits_for_rounds(last, beside) -> None:
-    """Of others an attempt is left, should they be charged with a death that was not theirs."""
+async def test_who_waits_for_the_turn_waits_for_rounds_too() -> None:
+    """They might hold what kills."""
     turn, ends = Alone(), asyncio.Event()
     under_way = await asked(turn, ends)
 
     async def take() -> int:
-        async with turn.taken(last=last):
+        async with turn.taken():
             return rounds(turn)
 
     taking = asyncio.create_task(take())
     await settled()
+    assert not taking.done()
     ends.set()
-    assert await taking == beside
+    assert await taking == 0
     await under_way
 
 
@@ -157,7 +125,7 @@ async def test_a_last_attempt_waits_for_a_round_that_does_not_end_for_so_long_on
     """It may take hours, or wait for what the last attempt does."""
     turn, ends = Alone(), asyncio.Event()
     under_way = await asked(turn, ends)
-    async with turn.taken(last=True):
+    async with turn.taken():
         assert rounds(turn) == 1
     vain = 0
     while (number := turn.try_take()) is None:
@@ -178,7 +146,7 @@ async def test_a_turn_is_respected_for_so_long_only(impatient) -> None:
     for _ in range(2):
         await (await asked(turn, ends))
     assert not turn.respects(old)
-    async with turn.taken(last=False):
+    async with turn.taken():
         turn.give(old)
         assert turn.try_take() is None
     new = turn.try_take()
@@ -189,9 +157,9 @@ async def test_a_turn_is_respected_for_so_long_only(impatient) -> None:
 async def test_one_has_the_turn_at_a_time() -> None:
     """Whoever asks meanwhile waits for it, or is refused."""
     turn = Alone()
-    async with turn.taken(last=False):
+    async with turn.taken():
         assert turn.try_take() is None
-        waiting = asyncio.create_task(turn.taken(last=True).__aenter__())
+        waiting = asyncio.create_task(turn.taken().__aenter__())
         await settled()
         assert not waiting.done()
     await waiting
@@ -202,7 +170,7 @@ async def test_who_is_cancelled_while_it_waits_gives_the_turn_back() -> None:
     """A stop does that."""
     turn, ends = Alone(), asyncio.Event()
     under_way = await asked(turn, ends)
-    waiting = asyncio.create_task(turn.taken(last=True).__aenter__())
+    waiting = asyncio.create_task(turn.taken().__aenter__())
     await settled()
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
